@@ -1,0 +1,1 @@
+"""LRNNet (arXiv 2006.02706): the PyTorch reference, its training and its evaluation."""

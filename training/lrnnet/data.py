@@ -1,0 +1,129 @@
+"""Data sets held in memory: the CamVid folders of this project and the Cityscapes layout.
+
+An image is `uint8 [h, w, 3]` RGB, a label map `uint8 [h, w]` of class ids; `ignore` marks pixels without a class.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+MEAN = (0.485, 0.456, 0.406)  # ImageNet, stored with every model
+STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a data set's class ids mean."""
+
+    name: str
+    ignore: int
+    class_names: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+    trained_size: tuple[int, int]
+
+    @property
+    def classes(self) -> int:
+        return len(self.class_names)
+
+
+CAMVID = DataSpec(
+    name="camvid",
+    ignore=11,
+    class_names=(
+        "Sky", "Building", "Pole", "Road", "Pavement", "Tree",
+        "SignSymbol", "Fence", "Car", "Pedestrian", "Bicyclist",
+    ),
+    palette=(
+        (128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (60, 40, 222), (128, 128, 0),
+        (192, 128, 128), (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192),
+    ),
+    trained_size=(360, 480),
+)  # fmt: skip
+
+CITYSCAPES = DataSpec(
+    name="cityscapes",
+    ignore=255,
+    class_names=(
+        "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation",
+        "terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
+    ),
+    palette=(
+        (128, 64, 128), (244, 35, 232), (70, 70, 70), (102, 102, 156), (190, 153, 153), (153, 153, 153),
+        (250, 170, 30), (220, 220, 0), (107, 142, 35), (152, 251, 152), (70, 130, 180), (220, 20, 60),
+        (255, 0, 0), (0, 0, 142), (0, 0, 70), (0, 60, 100), (0, 80, 100), (0, 0, 230), (119, 11, 32),
+    ),
+    trained_size=(512, 1024),
+)  # fmt: skip
+
+SPECS = {spec.name: spec for spec in (CAMVID, CITYSCAPES)}
+
+
+class DataError(Exception):
+    """A data set that cannot be used; the message names the file."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    name: str
+    image: np.ndarray
+    label: np.ndarray
+
+
+def camvid_pairs(root: Path, split: str) -> list[tuple[str, Path, Path]]:
+    """`(stem, image, label)` of `ROOT/SPLIT/images/*` and `ROOT/SPLIT/labels/*`, matched by stem."""
+    images = {p.stem: p for p in sorted((root / split / "images").glob("*.*"))}
+    labels = {p.stem: p for p in sorted((root / split / "labels").glob("*.*"))}
+    return matched(root / split, images, labels)
+
+
+def cityscapes_pairs(root: Path, split: str) -> list[tuple[str, Path, Path]]:
+    """`(stem, image, label)` of `leftImg8bit/SPLIT/CITY/*_leftImg8bit.png` and `gtFine/..._gtFine_labelTrainIds.png`."""
+    image_end, label_end = "_leftImg8bit.png", "_gtFine_labelTrainIds.png"
+    images = {p.name.removesuffix(image_end): p for p in sorted((root / "leftImg8bit" / split).glob("*/*" + image_end))}
+    labels = {p.name.removesuffix(label_end): p for p in sorted((root / "gtFine" / split).glob("*/*" + label_end))}
+    return matched(root, images, labels)
+
+
+def matched(where: Path, images: dict[str, Path], labels: dict[str, Path]) -> list[tuple[str, Path, Path]]:
+    if not images:
+        raise DataError(f"{where}: no images found")
+    alone = sorted(images.keys() ^ labels.keys())
+    if alone:
+        raise DataError(f"{where}: {len(alone)} file(s) without a partner of the same stem: {', '.join(alone[:5])}")
+    return [(stem, images[stem], labels[stem]) for stem in images]
+
+
+PAIRS = {"camvid": camvid_pairs, "cityscapes": cityscapes_pairs}
+
+
+def read_sample(name: str, image_path: Path, label_path: Path, spec: DataSpec) -> Sample:
+    try:
+        image = np.asarray(Image.open(image_path).convert("RGB"))
+        label = np.asarray(Image.open(label_path))
+    except OSError as error:
+        raise DataError(f"{name}: cannot read {image_path} with {label_path}: {error}") from error
+    if label.ndim != 2 or label.dtype != np.uint8:
+        raise DataError(f"{label_path}: expected an 8-bit grey picture of class ids, found {label.dtype} {label.shape}")
+    if label.shape != image.shape[:2]:
+        raise DataError(f"{label_path}: label is {label.shape}, its image {image.shape[:2]}")
+    wrong = np.unique(label[(label >= spec.classes) & (label != spec.ignore)])
+    if wrong.size:
+        raise DataError(
+            f"{label_path}: class ids {wrong.tolist()}; expected 0 to {spec.classes - 1} or {spec.ignore} (ignored)"
+        )
+    return Sample(name, image, label)
+
+
+def load(root: Path, split: str, spec: DataSpec, progress: bool = True) -> list[Sample]:
+    """All samples of one split, decoded. `split` may join several with `+`, such as `train+val`."""
+    pairs = [pair for part in split.split("+") for pair in PAIRS[spec.name](root, part)]
+    return [read_sample(*pair, spec) for pair in tqdm(pairs, desc=f"load {split}", disable=not progress, leave=False)]
+
+
+def class_weights(samples: list[Sample], spec: DataSpec) -> np.ndarray:
+    """`float32 [classes]`: `1 / ln(1.10 + p)` of each class's share of the labelled pixels (ENet's weighting)."""
+    counts = sum(np.bincount(s.label.ravel(), minlength=256)[: spec.classes] for s in samples)
+    return (1 / np.log(1.10 + counts / counts.sum())).astype(np.float32)
