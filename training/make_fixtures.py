@@ -7,6 +7,8 @@
 
 import argparse
 import dataclasses
+import shutil
+import tempfile
 from collections import OrderedDict
 from pathlib import Path
 
@@ -132,11 +134,12 @@ def write_pth(out: Path) -> None:
         "bf16": cast(state, torch.bfloat16),
         "f64": cast(state, torch.float64),
     }
-    for name, value in files.items():
-        write_atomically(out / f"{name}.pth", lambda temporary, value=value: torch.save(value, temporary))
-    write_atomically(
-        out / "legacy.pth", lambda temporary: torch.save(state, temporary, _use_new_zipfile_serialization=False)
-    )
+    files_in_order = [(name, value, True) for name, value in files.items()] + [("legacy", state, False)]
+    with tempfile.TemporaryDirectory() as folder:
+        for name, value, zipped in files_in_order:
+            saved = Path(folder) / f"{name}.pth"  # the archive's inner folder is named after the file
+            torch.save(value, saved, _use_new_zipfile_serialization=zipped)
+            write_atomically(out / saved.name, lambda temporary, saved=saved: shutil.copyfile(saved, temporary))
     save(out / "expected.safetensors", {name: t for name, t in state.items() if t.is_floating_point()})
 
 
