@@ -1,12 +1,41 @@
 //! LRNNet's compute graph as ONNX.
 //!
-//! LRNNet (Jiang et al., arXiv 2006.02706) is a 0.68 M-parameter network for street scenes. This crate builds its
-//! graph from a [`Config`].
+//! LRNNet (Jiang et al., arXiv 2006.02706) is a 0.68 M-parameter network that segments street scenes in real time.
+//! This crate builds its graph from a checked [`Config`], fills it with trained [`Weights`], rewrites it for
+//! deployment and writes it as ONNX. It opens no file and reads no clock: the same config and weights always give the
+//! same bytes.
+//!
+//! ```
+//! use lrnnet_graph::{Config, Network, Origin, Settings, onnx::Opset, synthetic};
+//!
+//! let network = Network::new(Config::new(Settings::camvid())?);
+//! let weights = synthetic::weights(&network);
+//! let model = network.bind(weights)?.deploy();
+//! let origin = Origin { weights_sha256: String::new(), exporter: "example".into() };
+//! let bytes = model.to_onnx(Opset::default(), &origin);
+//! assert!(bytes.len() < 4_000_000);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Two forms of one function
+//!
+//! The plain form is node for node the paper. [`Model::deploy`] makes the form that is shipped from it by the small
+//! [`passes`], each of which keeps the function; the plain form is the oracle they are tested against. Exporters that
+//! trace a program give neither: their graph is as good as the runtime's optimiser finds out, and no two versions
+//! give the same one.
 
 mod classes;
 mod config;
+pub mod cost;
+mod dim;
+pub mod graph;
+mod infer;
 mod metadata;
+mod model;
+mod network;
 pub mod onnx;
+pub mod passes;
+pub mod synthetic;
 mod tensor;
 
 pub use classes::{Classes, Color};
@@ -14,5 +43,7 @@ pub use config::{
     Block, Config, ConfigError, Context, DEFAULT_ITERATIONS, Head, InputKind, InputSize, Normalization, STRIDE,
     Settings, UnknownWord, Variant,
 };
+pub use dim::{Dim, Shape};
 pub use metadata::{Metadata, MetadataError, RESIZE_RULE};
+pub use model::{BindError, Form, HalfRangeError, Model, Network, Origin, Precision, Problem};
 pub use tensor::{Tensor, Weights};

@@ -1,6 +1,10 @@
 //! ONNX files: messages, writing and reading.
 
+mod encode;
 mod file;
+mod opset;
 pub mod proto;
 
+pub(crate) use encode::encode;
 pub use file::{FileError, ModelFile, Port};
+pub use opset::{Opset, OpsetError};

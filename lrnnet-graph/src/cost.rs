@@ -1,0 +1,99 @@
+//! Parameters and operations by the paper's way of counting.
+//!
+//! Recovered from the totals of the paper's tables: 1 per multiply-accumulate of a convolution, 2 per output of a batch
+//! normalisation, 1 per output of a ReLU; bias, pooling, concatenation, residual and upsampling count nothing. Of the
+//! context module, the products with keys and values of Eq. 4 count 1 per multiply-accumulate, in units of 2^30 as in
+//! the paper's "4.0 G" for the full non-local module (section 4.3); the power iteration counts nothing, and neither
+//! do the products of the pooling ablations, which the paper gives the cost of the bottleneck alone.
+
+use crate::config::{Config, Context, InputSize};
+use crate::graph::{Graph, Node, Op};
+use crate::model::Network;
+
+/// What a module costs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// Path of the module, such as `encoder.3`.
+    pub module: String,
+    /// Values of its weights, biases, scales and shifts; running statistics are not counted, nor is `u0`.
+    pub parameters: usize,
+    /// Operations for one picture, in units of 10^9.
+    pub gflops: f64,
+}
+
+/// The cost of every module in evaluation order, for one picture of `height x width`.
+///
+/// A dynamic network is counted as if it were exported for that size, whose extents its
+/// [`size_multiple`](crate::Settings::size_multiple) must divide.
+pub fn per_module(network: &Network, height: usize, width: usize) -> Vec<Cost> {
+    let mut settings = (**network.config()).clone();
+    settings.size = InputSize::Static { batch: 1, height, width };
+    let Ok(config) = Config::new(settings) else { return vec![] };
+    let counted = Network::new(config);
+    let mut modules: Vec<Cost> = Vec::new();
+    for node in counted.graph().nodes() {
+        let (parameters, gflops) = cost_of(&counted, node);
+        if parameters == 0 && gflops == 0.0 {
+            continue;
+        }
+        let module = module_of(&node.name);
+        if modules.last().is_none_or(|last| last.module != module) {
+            modules.push(Cost { module: module.into(), ..Cost::default() });
+        }
+        if let Some(last) = modules.last_mut() {
+            last.parameters += parameters;
+            last.gflops += gflops;
+        }
+    }
+    modules
+}
+
+/// The sum over all modules, called `total`.
+pub fn total(modules: &[Cost]) -> Cost {
+    Cost {
+        module: "total".into(),
+        parameters: modules.iter().map(|m| m.parameters).sum(),
+        gflops: modules.iter().map(|m| m.gflops).sum(),
+    }
+}
+
+/// `encoder.3` of `encoder.3.left.conv1`, `svn` of `svn.reduce`.
+fn module_of(name: &str) -> &str {
+    let components = if name.starts_with("encoder.") { 2 } else { 1 };
+    name.match_indices('.').nth(components - 1).map_or(name, |(end, _)| &name[..end])
+}
+
+fn cost_of(network: &Network, node: &Node) -> (usize, f64) {
+    let graph = network.graph();
+    let outputs = values(node) as f64;
+    let flops = match &node.op {
+        Op::Param if is_trained_by_descent(&node.name) => return (values(node), 0.0),
+        Op::Conv(_) => outputs * operand_extent(graph, node, 1, 1..4),
+        Op::BatchNorm { .. } => 2.0 * outputs,
+        Op::Relu => outputs,
+        Op::MatMul if has_counted_products(&network.config().context) => {
+            let binary_giga = f64::from(1u32 << 30) / 1e9;
+            outputs * operand_extent(graph, node, 1, 2..3) / binary_giga
+        }
+        _ => 0.0,
+    };
+    (0, flops / 1e9)
+}
+
+/// The product of some extents of operand `index`.
+fn operand_extent(graph: &Graph, node: &Node, index: usize, axes: std::ops::Range<usize>) -> f64 {
+    let shape = &graph.shape(node.inputs[index])[axes];
+    shape.iter().filter_map(|d| d.as_fixed()).product::<usize>() as f64
+}
+
+fn values(node: &Node) -> usize {
+    node.shape.iter().filter_map(|d| d.as_fixed()).product()
+}
+
+fn is_trained_by_descent(name: &str) -> bool {
+    !name.ends_with(".running_mean") && !name.ends_with(".running_var") && !name.ends_with(".u0")
+}
+
+fn has_counted_products(context: &Context) -> bool {
+    matches!(context, Context::SingularVectors { .. } | Context::NonLocal)
+}

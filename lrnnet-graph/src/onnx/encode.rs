@@ -1,0 +1,207 @@
+//! Writing a graph as ONNX.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use half::f16;
+use prost::Message;
+
+use super::opset::Opset;
+use super::proto::*;
+use crate::dim::Dim;
+use crate::graph::{Graph, Node, Op, Value};
+use crate::metadata::Metadata;
+use crate::tensor::Tensor;
+
+/// `graph` as the bytes of an ONNX file. Every parameter must be bound and every shuffle lowered.
+pub fn encode(graph: &Graph, opset: Opset, metadata: &Metadata) -> Vec<u8> {
+    let mut writer = Writer { graph, opset, operands: BTreeMap::new() };
+    let node = graph.values().filter(|&v| graph.node(v).is_computed()).map(|v| writer.node(v)).collect();
+    let constants = graph.nodes().iter().filter_map(constant);
+    let initializer = constants.chain(writer.operands.into_values()).collect();
+    let between = graph.values().filter(|&v| graph.node(v).is_computed() && !graph.is_output(v));
+    let proto = GraphProto {
+        node,
+        name: Some("lrnnet".into()),
+        initializer,
+        input: graph.values().filter(|&v| graph.node(v).op == Op::Input).map(|v| value_info(graph, v)).collect(),
+        output: graph.outputs().iter().map(|output| value_info(graph, output.value)).collect(),
+        value_info: between.map(|v| value_info(graph, v)).collect(),
+    };
+    let props = metadata.to_props().into_iter();
+    let model = ModelProto {
+        ir_version: Some(opset.ir_version()),
+        producer_name: Some("lrnnet".into()),
+        producer_version: Some(env!("CARGO_PKG_VERSION").into()),
+        graph: Some(proto),
+        opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(opset.version()) }],
+        metadata_props: props.map(|(k, v)| StringStringEntryProto { key: Some(k), value: Some(v) }).collect(),
+    };
+    model.encode_to_vec()
+}
+
+struct Writer<'g> {
+    graph: &'g Graph,
+    opset: Opset,
+    /// Constants that ONNX takes as operands where this crate has them in the operator, named by their value so that
+    /// equal ones are stored once.
+    operands: BTreeMap<String, TensorProto>,
+}
+
+impl Writer<'_> {
+    fn node(&mut self, value: Value) -> NodeProto {
+        let node = self.graph.node(value);
+        let mut inputs: Vec<_> = node.inputs.iter().map(|&v| name_of(self.graph, v).to_owned()).collect();
+        let (op_type, attribute) = self.operator(node, &mut inputs);
+        NodeProto {
+            input: inputs,
+            output: vec![name_of(self.graph, value).to_owned()],
+            name: Some(node.name.clone()),
+            op_type: Some(op_type.into()),
+            attribute,
+        }
+    }
+
+    /// ONNX's operator and attributes; operands that ONNX wants as values are added to `inputs`.
+    fn operator(&mut self, node: &Node, inputs: &mut Vec<String>) -> (&'static str, Vec<AttributeProto>) {
+        match &node.op {
+            Op::Input | Op::Param | Op::Constant(_) => unreachable!("{} is not computed", node.name),
+            Op::Shuffle => unreachable!("{} was not lowered", node.name),
+            Op::Conv(conv) => {
+                let [ph, pw] = conv.padding();
+                let attributes = vec![
+                    ints("dilations", conv.dilation),
+                    int("group", conv.groups),
+                    ints("kernel_shape", conv.kernel),
+                    ints("pads", [ph, pw, ph, pw]),
+                    ints("strides", [conv.stride; 2]),
+                ];
+                ("Conv", attributes)
+            }
+            Op::BatchNorm { epsilon } => ("BatchNormalization", vec![float("epsilon", *epsilon)]),
+            Op::Relu => ("Relu", vec![]),
+            Op::Add => ("Add", vec![]),
+            Op::Mul => ("Mul", vec![]),
+            Op::Div => ("Div", vec![]),
+            Op::Sqrt => ("Sqrt", vec![]),
+            Op::MaxPool => ("MaxPool", vec![ints("kernel_shape", [2, 2]), ints("strides", [2, 2])]),
+            Op::MatMul => ("MatMul", vec![]),
+            Op::ReduceSum(axis) => ("ReduceSum", self.reduction(*axis, true, inputs)),
+            Op::ReduceMean(axis) => ("ReduceMean", self.reduction(*axis, self.opset.reductions_take_axes(), inputs)),
+            Op::ReduceMax(axis) => ("ReduceMax", self.reduction(*axis, self.opset.reductions_take_axes(), inputs)),
+            Op::Concat(axis) => ("Concat", vec![int("axis", *axis)]),
+            Op::Channels { start, end } => {
+                inputs.extend([*start, *end, 1].map(|i| self.integers(&[i as i64])));
+                ("Slice", vec![])
+            }
+            Op::GatherChannels(indices) => {
+                let indices: Vec<_> = indices.iter().map(|&i| i as i64).collect();
+                inputs.push(self.integers(&indices));
+                ("Gather", vec![int("axis", 1)])
+            }
+            Op::Transpose(axes) => ("Transpose", vec![ints("perm", axes.iter().copied())]),
+            Op::Reshape(target) => {
+                inputs.push(self.integers(target));
+                ("Reshape", vec![])
+            }
+            Op::Pad { bottom, right, fill } => {
+                inputs.push(self.integers(&[0, 0, 0, 0, 0, 0, *bottom as i64, *right as i64]));
+                inputs.push(self.operand("f32", &[], &[*fill], ElementType::Float32, &fill.to_le_bytes()));
+                ("Pad", vec![])
+            }
+            Op::Upsample(factor) => {
+                let scales = [1.0, 1.0, *factor as f32, *factor as f32];
+                let bytes: Vec<_> = scales.iter().flat_map(|s: &f32| s.to_le_bytes()).collect();
+                inputs.push(String::new());
+                inputs.push(self.operand("f32", &[4], &scales, ElementType::Float32, &bytes));
+                ("Resize", vec![string("coordinate_transformation_mode", "half_pixel"), string("mode", "linear")])
+            }
+            Op::ArgMax => ("ArgMax", vec![int("axis", 1), int("keepdims", 0)]),
+            Op::Cast(element) => ("Cast", vec![int("to", *element as usize)]),
+        }
+    }
+
+    fn reduction(&mut self, axis: usize, axes_are_operand: bool, inputs: &mut Vec<String>) -> Vec<AttributeProto> {
+        let keep = int("keepdims", 1);
+        if !axes_are_operand {
+            return vec![ints("axes", [axis]), keep];
+        }
+        inputs.push(self.integers(&[axis as i64]));
+        vec![keep]
+    }
+
+    /// The name of a stored one-dimensional int64 constant.
+    fn integers(&mut self, values: &[i64]) -> String {
+        let bytes: Vec<_> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.operand("i64", &[values.len() as i64], values, ElementType::Int64, &bytes)
+    }
+
+    fn operand(
+        &mut self,
+        kind: &str,
+        dims: &[i64],
+        values: &[impl Display],
+        element: ElementType,
+        bytes: &[u8],
+    ) -> String {
+        let values: Vec<_> = values.iter().map(ToString::to_string).collect();
+        let name = format!("{kind}:{}", values.join(","));
+        self.operands.entry(name.clone()).or_insert_with(|| tensor(&name, dims.to_vec(), element, bytes.to_vec()));
+        name
+    }
+}
+
+fn constant(node: &Node) -> Option<TensorProto> {
+    let Op::Constant(values) = &node.op else { return None };
+    let dims = values.shape().iter().map(|&d| d as i64).collect();
+    Some(tensor(&node.name, dims, node.element, raw(values, node.element)))
+}
+
+fn raw(tensor: &Tensor, element: ElementType) -> Vec<u8> {
+    let data = tensor.data().iter();
+    match element {
+        ElementType::Float16 => data.flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect(),
+        _ => data.flat_map(|v| v.to_le_bytes()).collect(),
+    }
+}
+
+fn tensor(name: &str, dims: Vec<i64>, element: ElementType, bytes: Vec<u8>) -> TensorProto {
+    TensorProto { dims, data_type: Some(element as i32), name: Some(name.into()), raw_data: Some(bytes) }
+}
+
+/// An output has the name its caller knows, everything else its node's.
+fn name_of(graph: &Graph, value: Value) -> &str {
+    let output = graph.outputs().iter().find(|output| output.value == value);
+    output.map_or(&graph.node(value).name, |output| output.name)
+}
+
+fn value_info(graph: &Graph, v: Value) -> ValueInfoProto {
+    let node = graph.node(v);
+    let value = |d: &Dim| match d.as_fixed() {
+        Some(n) => DimensionValue::Value(n as i64),
+        None => DimensionValue::Param(d.to_string()),
+    };
+    let dim = node.shape.iter().map(|d| DimensionProto { value: Some(value(d)) }).collect();
+    let tensor = TensorTypeProto { elem_type: Some(node.element as i32), shape: Some(TensorShapeProto { dim }) };
+    ValueInfoProto { name: Some(name_of(graph, v).into()), r#type: Some(TypeProto { tensor_type: Some(tensor) }) }
+}
+
+fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
+    AttributeProto { name: Some(name.into()), r#type: Some(kind as i32), ..Default::default() }
+}
+
+fn int(name: &str, value: usize) -> AttributeProto {
+    AttributeProto { i: Some(value as i64), ..attribute(name, AttributeType::Int) }
+}
+
+fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> AttributeProto {
+    AttributeProto { ints: values.into_iter().map(|v| v as i64).collect(), ..attribute(name, AttributeType::Ints) }
+}
+
+fn float(name: &str, value: f32) -> AttributeProto {
+    AttributeProto { f: Some(value), ..attribute(name, AttributeType::Float) }
+}
+
+fn string(name: &str, value: &str) -> AttributeProto {
+    AttributeProto { s: Some(value.into()), ..attribute(name, AttributeType::String) }
+}

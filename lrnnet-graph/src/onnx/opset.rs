@@ -1,0 +1,53 @@
+//! Versions of ONNX's operator set.
+
+/// A version of ONNX's own operators that this crate can write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opset(u8);
+
+impl Opset {
+    /// Oldest version.
+    pub const MIN: u8 = 13;
+    /// Newest version.
+    pub const MAX: u8 = 21;
+
+    /// Checks a version.
+    ///
+    /// # Errors
+    ///
+    /// If `version` is older than [`Self::MIN`] or newer than [`Self::MAX`].
+    pub fn new(version: u8) -> Result<Self, OpsetError> {
+        if (Self::MIN..=Self::MAX).contains(&version) { Ok(Self(version)) } else { Err(OpsetError(version)) }
+    }
+
+    /// The version as the file holds it.
+    pub fn version(self) -> i64 {
+        self.0.into()
+    }
+
+    /// The oldest file format that may hold this version, so that the oldest readers take the file.
+    pub(super) fn ir_version(self) -> i64 {
+        match self.0 {
+            ..=14 => 7,
+            15..=18 => 8,
+            19..=20 => 9,
+            _ => 10,
+        }
+    }
+
+    /// Whether ReduceMean and ReduceMax take their axes as an operand. ReduceSum does in every version here.
+    pub(super) fn reductions_take_axes(self) -> bool {
+        self.0 >= 18
+    }
+}
+
+impl Default for Opset {
+    /// 17 (IR 8), which every current engine reads.
+    fn default() -> Self {
+        Self(17)
+    }
+}
+
+/// An operator set that this crate does not write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("opset {0} is not supported; expected {min} to {max}", min = Opset::MIN, max = Opset::MAX)]
+pub struct OpsetError(u8);

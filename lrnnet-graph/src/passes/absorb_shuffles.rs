@@ -1,0 +1,200 @@
+//! Splits and shuffles only say which channel is which, so weights can say it instead.
+//!
+//! The pass keeps, for every value, where its channels lie in the value that stands for it. A shuffle or a split then
+//! costs no node: the next convolution's weight reads the channels from where they are (a channel it does not see
+//! gets weight zero), and the convolution before a residual sum puts its channels to where the other operand has
+//! them. So the residual stream of a stage stays in one physical order.
+
+use std::collections::HashMap;
+
+use super::fold_batch_norm::push_conv;
+use super::shuffle::shuffled;
+use crate::graph::{Conv, Graph, Node, Op, Value};
+use crate::tensor::Tensor;
+
+/// Absorbs every split and shuffle whose neighbours are convolutions of constants; gathers channels elsewhere.
+pub fn run(graph: &Graph) -> Graph {
+    let mut layouts: HashMap<Value, Layout> = HashMap::new();
+    graph.rewrite(|new, value, inputs| {
+        let node = graph.node(value);
+        let operands: Vec<_> = node
+            .inputs
+            .iter()
+            .zip(inputs)
+            .map(|(old, &value)| Placed { value, layout: layouts.get(old).cloned().unwrap_or(Layout::InOrder) })
+            .collect();
+        let result = place(new, node, &operands, graph.is_output(value));
+        layouts.insert(value, result.layout);
+        result.value
+    })
+}
+
+/// Where the channels of a value lie in the value that stands for it.
+#[derive(Clone, Debug, PartialEq)]
+enum Layout {
+    /// Channel `i` is channel `i`, and there are no others.
+    InOrder,
+    /// Channel `i` is channel `at[i]`.
+    At(Vec<usize>),
+}
+
+/// A value of the new graph that stands for one of the old graph.
+#[derive(Clone)]
+struct Placed {
+    value: Value,
+    layout: Layout,
+}
+
+impl Placed {
+    fn in_order(value: Value) -> Self {
+        Self { value, layout: Layout::InOrder }
+    }
+
+    /// Places of all channels.
+    fn places(&self, graph: &Graph) -> Vec<usize> {
+        match &self.layout {
+            Layout::InOrder => (0..width(graph, self.value)).collect(),
+            Layout::At(places) => places.clone(),
+        }
+    }
+
+    /// Places of all channels, if every channel of the value that stands is one of them.
+    fn permutation(&self, graph: &Graph) -> Option<Vec<usize>> {
+        let places = self.places(graph);
+        (places.len() == width(graph, self.value)).then_some(places)
+    }
+
+    /// The channels brought into order by a node.
+    fn gathered(&self, graph: &mut Graph) -> Value {
+        match &self.layout {
+            Layout::InOrder => self.value,
+            Layout::At(places) => {
+                let name = format!("{}.in_order", graph.node(self.value).name);
+                graph.push(name, Op::GatherChannels(places.clone()), &[self.value])
+            }
+        }
+    }
+}
+
+fn width(graph: &Graph, value: Value) -> usize {
+    graph.shape(value)[1].as_fixed().expect("channels are fixed")
+}
+
+fn place(graph: &mut Graph, node: &Node, operands: &[Placed], is_output: bool) -> Placed {
+    let absorbed = if is_output { None } else { absorb(graph, node, operands) };
+    absorbed.unwrap_or_else(|| {
+        let inputs: Vec<_> = operands.iter().map(|operand| operand.gathered(graph)).collect();
+        Placed::in_order(graph.copy(node, &inputs))
+    })
+}
+
+/// The node with its operands' layouts taken up; `None` where it needs them in order.
+fn absorb(graph: &mut Graph, node: &Node, operands: &[Placed]) -> Option<Placed> {
+    let x = operands.first()?;
+    match &node.op {
+        Op::Shuffle => {
+            let places = x.places(graph);
+            let layout = Layout::At(shuffled(places.len()).map(|source| places[source]).collect());
+            Some(Placed { value: x.value, layout })
+        }
+        Op::Channels { start, end } => {
+            Some(Placed { value: x.value, layout: Layout::At(x.places(graph)[*start..*end].to_vec()) })
+        }
+        Op::Relu | Op::MaxPool => {
+            x.permutation(graph)?;
+            Some(Placed { value: graph.copy(node, &[x.value]), layout: x.layout.clone() })
+        }
+        Op::Concat(1) => concat(graph, node, operands),
+        Op::Add => residual_sum(graph, node, operands),
+        Op::Conv(conv) if x.layout != Layout::InOrder && conv.groups == 1 => {
+            let places = x.places(graph);
+            let read_from = width(graph, x.value);
+            let (weight, bias) = weight_and_bias(graph, operands)?;
+            let weight = move_inputs(&weight, &places, read_from);
+            Some(Placed::in_order(push_conv(graph, &node.name, x.value, *conv, weight, bias)))
+        }
+        Op::Conv(conv) if x.layout != Layout::InOrder => depthwise(graph, node, *conv, operands),
+        _ => None,
+    }
+}
+
+fn concat(graph: &mut Graph, node: &Node, operands: &[Placed]) -> Option<Placed> {
+    let mut places = Vec::new();
+    let mut start = 0;
+    for operand in operands {
+        places.extend(operand.permutation(graph)?.into_iter().map(|place| start + place));
+        start += width(graph, operand.value);
+    }
+    let in_order = operands.iter().all(|operand| operand.layout == Layout::InOrder);
+    let inputs: Vec<_> = operands.iter().map(|operand| operand.value).collect();
+    let layout = if in_order { Layout::InOrder } else { Layout::At(places) };
+    Some(Placed { value: graph.copy(node, &inputs), layout })
+}
+
+/// A depthwise convolution keeps channels apart, so its filters move with them.
+fn depthwise(graph: &mut Graph, node: &Node, conv: Conv, operands: &[Placed]) -> Option<Placed> {
+    let x = &operands[0];
+    let places = x.permutation(graph)?;
+    if conv.groups != places.len() {
+        return None;
+    }
+    let (weight, bias) = weight_and_bias(graph, operands)?;
+    let (weight, bias) = (move_rows(&weight, &places), move_rows(&bias, &places));
+    let value = push_conv(graph, &node.name, x.value, conv, weight, bias);
+    Some(Placed { value, layout: x.layout.clone() })
+}
+
+/// `x + y`, where `y` is made by a convolution that can put its channels to where `x` has them.
+fn residual_sum(graph: &mut Graph, node: &Node, operands: &[Placed]) -> Option<Placed> {
+    let [x, y] = operands else { return None };
+    if x.layout == y.layout {
+        x.permutation(graph)?;
+        return Some(Placed { value: graph.copy(node, &[x.value, y.value]), layout: x.layout.clone() });
+    }
+    let places = x.permutation(graph)?;
+    let producer = graph.node(y.value).clone();
+    let Op::Conv(conv @ Conv { groups: 1, .. }) = producer.op else { return None };
+    if y.layout != Layout::InOrder {
+        return None;
+    }
+    let constants: Vec<_> = producer.inputs.iter().copied().map(Placed::in_order).collect();
+    let (weight, bias) = weight_and_bias(graph, &constants)?;
+    let (weight, bias) = (move_rows(&weight, &places), move_rows(&bias, &places));
+    let moved = push_conv(graph, &producer.name, producer.inputs[0], conv, weight, bias);
+    Some(Placed { value: graph.copy(node, &[x.value, moved]), layout: x.layout.clone() })
+}
+
+/// A convolution's constants, with a bias of zeros where it has none.
+fn weight_and_bias(graph: &Graph, operands: &[Placed]) -> Option<(Tensor, Tensor)> {
+    let constant = |operand: &Placed| graph.constant_of(operand.value).cloned();
+    let weight = constant(operands.get(1)?)?;
+    let bias = match operands.get(2) {
+        Some(operand) => constant(operand)?,
+        None => Tensor::from_fn([weight.shape()[0]], |_| 0.0),
+    };
+    Some((weight, bias))
+}
+
+/// `moved[places[i]] = tensor[i]` along the first axis.
+fn move_rows(tensor: &Tensor, places: &[usize]) -> Tensor {
+    let row = tensor.data().len() / places.len();
+    let mut moved = tensor.clone();
+    for (i, &place) in places.iter().enumerate() {
+        moved.data_mut()[place * row..][..row].copy_from_slice(&tensor.data()[i * row..][..row]);
+    }
+    moved
+}
+
+/// `moved[o, places[i]] = weight[o, i]`, zero elsewhere: `[out, places, kh, kw] -> [out, width, kh, kw]`.
+fn move_inputs(weight: &Tensor, places: &[usize], width: usize) -> Tensor {
+    let &[out, inputs, kh, kw] = weight.shape() else { unreachable!("convolution weights have four axes") };
+    let taps = kh * kw;
+    let mut moved = Tensor::from_fn([out, width, kh, kw], |_| 0.0);
+    for o in 0..out {
+        for (i, &place) in places.iter().enumerate() {
+            let source = &weight.data()[(o * inputs + i) * taps..][..taps];
+            moved.data_mut()[(o * width + place) * taps..][..taps].copy_from_slice(source);
+        }
+    }
+    moved
+}
