@@ -2,9 +2,10 @@
 //!
 //! Recovered from the totals of the paper's tables: 1 per multiply-accumulate of a convolution, 2 per output of a batch
 //! normalisation, 1 per output of a ReLU; bias, pooling, concatenation, residual and upsampling count nothing. Of the
-//! context module, the products with keys and values of Eq. 4 count 1 per multiply-accumulate, in units of 2^30 as in
-//! the paper's "4.0 G" for the full non-local module (section 4.3); the power iteration counts nothing, and neither
-//! do the products of the pooling ablations, which the paper gives the cost of the bottleneck alone.
+//! singular-vector module, the products of Eq. 4 and those of the power iteration count 1 per multiply-accumulate,
+//! norms nothing. Two rows follow the paper's text (section 4.3) rather than that rule: the products of the full
+//! non-local module count in units of 2^30, since its "4.0 G" does, and those of the pooling ablations count nothing,
+//! since the paper gives these rows the cost of the bottleneck alone.
 
 use crate::config::{Config, Context, InputSize};
 use crate::graph::{Graph, Node, Op};
@@ -71,10 +72,8 @@ fn cost_of(network: &Network, node: &Node) -> (usize, f64) {
         Op::Conv(_) => outputs * operand_extent(graph, node, 1, 1..4),
         Op::BatchNorm { .. } => 2.0 * outputs,
         Op::Relu => outputs,
-        Op::MatMul if has_counted_products(&network.config().context) => {
-            let binary_giga = f64::from(1u32 << 30) / 1e9;
-            outputs * operand_extent(graph, node, 1, 2..3) / binary_giga
-        }
+        Op::MatMul => outputs * operand_extent(graph, node, 1, 2..3) * product_weight(&network.config().context),
+        Op::Mul if node.name.ends_with(".products") => outputs,
         _ => 0.0,
     };
     (0, flops / 1e9)
@@ -94,6 +93,11 @@ fn is_trained_by_descent(name: &str) -> bool {
     !name.ends_with(".running_mean") && !name.ends_with(".running_var") && !name.ends_with(".u0")
 }
 
-fn has_counted_products(context: &Context) -> bool {
-    matches!(context, Context::SingularVectors { .. } | Context::NonLocal)
+/// What one multiply-accumulate of Eq. 4 counts.
+fn product_weight(context: &Context) -> f64 {
+    match context {
+        Context::SingularVectors { .. } => 1.0,
+        Context::NonLocal => 1e9 / f64::from(1u32 << 30),
+        Context::None | Context::MaxPool { .. } | Context::MeanPool { .. } => 0.0,
+    }
 }
