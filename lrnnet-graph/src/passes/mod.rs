@@ -22,7 +22,7 @@ pub struct Pass {
 /// What makes the deploy form of the plain one, in order.
 pub const DEPLOY: [Pass; 4] = [
     Pass { name: "fold batch normalisation into convolutions", run: fold_batch_norm::run },
-    Pass { name: "absorb splits and shuffles into weights", run: absorb_shuffles::run },
+    Pass { name: "absorb shuffles into weights", run: absorb_shuffles::run },
     Pass { name: "multiply keys and values first", run: products::keys_and_values_first },
     Pass { name: "remove nodes that change nothing", run: products::remove_identities },
 ];
