@@ -1,1 +1,3 @@
-//! Weights in, ONNX out.
+//! Trained LRNNet weights in, a checked and self-describing ONNX file out.
+
+pub mod weights;
