@@ -1,0 +1,71 @@
+//! Settings are checked before a graph is built.
+#![allow(missing_docs)]
+
+use lrnnet_graph::{Block, Classes, Config, Context, Head, InputKind, InputSize, Settings, Variant};
+
+fn error(change: impl FnOnce(&mut Settings)) -> String {
+    let mut settings = Settings::camvid();
+    change(&mut settings);
+    Config::new(settings).map_or_else(|e| e.to_string(), |_| "no error".into())
+}
+
+fn size(height: usize, width: usize) -> InputSize {
+    InputSize::Static { batch: 1, height, width }
+}
+
+#[test]
+fn impossible_settings_are_refused_with_what_to_do() {
+    let names = |n: &[&str]| Classes::named(n.iter().map(|s| (*s).to_owned()).collect());
+    let cases = [
+        (error(|s| s.size = size(100, 480)), "height 100 is not a multiple of 8; the nearest sizes are 96 and 104"),
+        (error(|s| s.size = size(360, 3)), "width 3 is not a multiple of 8; the nearest sizes are 8 and 8"),
+        (error(|s| s.size = size(0, 480)), "height 0 is out of range; expected 1 to 16384"),
+        (error(|s| s.size = size(360, usize::MAX)), "expected 1 to 16384"),
+        (error(|s| s.size = InputSize::Static { batch: 0, height: 8, width: 8 }), "batch size 0"),
+        (error(|s| s.context = Context::MaxPool { scales: vec![] }), "scales [] do not make a context module"),
+        (error(|s| s.context = Context::MeanPool { scales: vec![8, 8] }), "scales [8, 8]"),
+        (error(|s| s.context = Context::MeanPool { scales: vec![0] }), "scale 0 is out of range"),
+        (error(|s| s.context = Context::SingularVectors { scales: vec![8], iterations: 0 }), "power iterations 0"),
+        (error(|s| s.classes = names(&["only"])), "1 classes; expected 2 to 256"),
+        (error(|s| s.classes = names(&["road", "road"])), "class 1 is called \"road\""),
+        (error(|s| s.classes = names(&["road", " "])), "class 1 is called \" \""),
+        (error(|s| s.classes.palette.truncate(3)), "3 colours for 11 classes"),
+        (error(|s| s.classes.ignore_index = Some(3)), "ignored label 3 is the id of a class"),
+        (error(|s| s.normalization.std[1] = 0.0), "do not normalise"),
+        (error(|s| s.normalization.mean[1] = f32::NAN), "do not normalise"),
+    ];
+    let wrong: Vec<_> = cases.iter().filter(|(found, expected)| !found.contains(expected)).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn dynamic_sizes_are_multiples_of_whole_regions() {
+    let multiple = |context: &str| {
+        let context = context.parse().unwrap();
+        Settings { context, size: InputSize::Dynamic, ..Settings::camvid() }.size_multiple()
+    };
+    let cases = [("none", 8), ("svn:8,4", 64), ("svn:16", 128), ("svn:8,3", 192), ("nonlocal", 8)];
+    for (context, expected) in cases {
+        assert_eq!(multiple(context), expected, "{context}");
+    }
+    assert_eq!(Settings::camvid().size_multiple(), 8);
+}
+
+#[test]
+fn words_are_read_as_they_are_printed() {
+    for word in ["none", "svn:8,4", "svn:8", "max:8", "mean:16,2", "nonlocal"] {
+        assert_eq!(word.parse::<Context>().unwrap().to_string(), word);
+    }
+    for word in ["", "svn", "svn:", "svn:a", "none:8", "nonlocal:1", "svn:8;4"] {
+        assert!(word.parse::<Context>().is_err(), "{word}");
+    }
+    for variant in [Variant::A, Variant::B, Variant::C] {
+        assert_eq!(variant.to_string().parse(), Ok(variant));
+        let settings = Settings { context: variant.context(), ..Settings::camvid() };
+        assert_eq!(settings.variant(), Some(variant));
+    }
+    assert_eq!("ss-nbt".parse(), Ok(Block::SsNbt));
+    assert_eq!("logits-8".parse(), Ok(Head::Logits8));
+    let message = "png".parse::<InputKind>().unwrap_err().to_string();
+    assert_eq!(message, "`png` is not a kind of input; expected f32-nchw or u8-nhwc");
+}
