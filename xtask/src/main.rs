@@ -1,2 +1,39 @@
-//! Project tasks.
-fn main() {}
+//! The project's own tasks, run as `cargo xtask TASK`.
+
+mod model;
+mod shell;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: cargo xtask TASK
+
+  test [CARGO TEST ARGS]        fetch what the tests need, then run all of them
+  model WEIGHTS [--data DIR]    make WEIGHTS the model that is shipped: export, verify, draw the pictures of the
+                                README, and with --data (folders images/ and labels/) evaluate and update the card";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let result = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["test", ref rest @ ..] => test(rest),
+        ["model", weights] => model::ship(weights.as_ref(), None),
+        ["model", weights, "--data", data] => model::ship(weights.as_ref(), Some(data.as_ref())),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The tests compare tract with ONNX Runtime, whose library `lrnnet-run setup` puts where they look for it.
+fn test(args: &[&str]) -> anyhow::Result<()> {
+    shell::cargo(&["run", "--quiet", "--bin", "lrnnet-run", "--", "setup"])?;
+    shell::cargo(&[&["test", "--workspace"], args].concat())
+}
