@@ -1,1 +1,3 @@
 //! Pictures in, masks out.
+
+pub mod atomic;

@@ -1,0 +1,190 @@
+//! Writing a file so that its path holds either the whole new content or what was there before.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Writes what `write` produces to `path`: nothing is seen there before all of it is on the disk.
+///
+/// The content goes to a temporary file in the folder of `path`, is flushed to the disk, and then takes the place of
+/// `path` in one step. Where the file system can do it (Linux, `O_TMPFILE`), the temporary file has no name until
+/// then, so even a killed process leaves nothing behind. The new file gets the usual mode of new files. A symbolic
+/// link at `path` is followed. A device or pipe at `path` is written to as it is, since it cannot be replaced.
+///
+/// # Errors
+///
+/// What `write` or the file system reports, and [`io::ErrorKind::IsADirectory`] for a folder. `path` is then as it
+/// was before.
+pub fn write(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err(io::Error::new(io::ErrorKind::IsADirectory, "a folder is in the way")),
+        Ok(found) if found.is_file() => replace(&fs::canonicalize(path)?, write),
+        Ok(_) => fill(File::options().write(true).open(path)?, write).map(drop),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => replace(path, write),
+        Err(error) => Err(error),
+    }
+}
+
+fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let folder = folder_of(path);
+    #[cfg(target_os = "linux")]
+    if let Some(file) = nameless::open(&folder) {
+        let file = fill(file, write)?;
+        file.sync_all()?;
+        return nameless::link(&file, &folder, path);
+    }
+    let temporary = named_temporary(&folder)?;
+    let (file, temporary) = temporary.into_parts();
+    let file = fill(file, write)?;
+    file.sync_all()?;
+    temporary.persist(path).map_err(|failed| failed.error)
+}
+
+/// Runs `write` on `file` through a buffer.
+fn fill(file: File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<File> {
+    let mut buffered = BufWriter::with_capacity(1 << 16, file);
+    write(&mut buffered)?;
+    buffered.into_inner().map_err(io::IntoInnerError::into_error)
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn named_temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".lrnnet-");
+    #[cfg(unix)]
+    // The process's umask still applies; tempfile's own default would hide the file from everybody else.
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+/// Files without a name, which vanish with the process unless they are linked.
+#[cfg(target_os = "linux")]
+mod nameless {
+    use std::fs::File;
+    use std::io;
+    use std::os::fd::AsRawFd;
+    use std::path::Path;
+
+    use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+    use rustix::io::Errno;
+
+    /// `None` where the file system has no such files; the named way then finds the reason, if there is one.
+    pub fn open(folder: &Path) -> Option<File> {
+        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        let file = rustix::fs::open(folder, flags, Mode::from_raw_mode(0o666)).ok()?;
+        // Linking goes through /proc, which a container may lack.
+        Path::new(&proc_path(&file)).exists().then(|| File::from(file))
+    }
+
+    /// Gives `file` the name `path`, in the place of what has it now.
+    pub fn link(file: &File, folder: &Path, path: &Path) -> io::Result<()> {
+        let source = proc_path(file);
+        let link_to = |target: &Path| rustix::fs::linkat(CWD, &source, CWD, target, AtFlags::SYMLINK_FOLLOW);
+        match link_to(path) {
+            Ok(()) => return Ok(()),
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // linkat cannot replace. So the file has a name of its own for the moment between these two calls.
+        let mut builder = tempfile::Builder::new();
+        let named = builder.prefix(".lrnnet-").make_in(folder, |name| Ok(link_to(name)?))?;
+        named.into_temp_path().persist(path).map_err(|failed| failed.error)
+    }
+
+    fn proc_path(file: &impl AsRawFd) -> String {
+        format!("/proc/self/fd/{}", file.as_raw_fd())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn content_appears_whole_in_new_and_in_existing_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.bin");
+        for content in [&b"first"[..], b"second, longer", b""] {
+            write(&path, |w| w.write_all(content)).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), content);
+            assert_eq!(entries(folder.path()), ["a.bin"]);
+        }
+    }
+
+    #[test]
+    fn a_failure_leaves_no_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let fail = |w: &mut dyn Write| {
+            w.write_all(&[7; 1 << 18])?;
+            assert_eq!(entries(folder.path()).iter().filter(|n| *n == "new.bin").count(), 0);
+            Err(io::Error::other("stop"))
+        };
+        assert!(write(&folder.path().join("new.bin"), fail).is_err());
+        assert!(entries(folder.path()).is_empty());
+        let old = folder.path().join("old.bin");
+        fs::write(&old, "old").unwrap();
+        assert!(write(&old, fail).is_err());
+        assert_eq!(fs::read_to_string(&old).unwrap(), "old");
+        assert_eq!(entries(folder.path()), ["old.bin"]);
+    }
+
+    #[test]
+    fn a_folder_is_refused_and_a_missing_one_is_not_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write(folder.path(), |_| Ok(())).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+        let error = write(&folder.path().join("no/such/file"), |_| Ok(())).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        fs::write(&real, "old").unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        write(&link, |w| w.write_all(b"new")).unwrap();
+        assert_eq!(fs::read_to_string(&real).unwrap(), "new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_device_is_written_to_and_stays() {
+        use std::os::unix::fs::FileTypeExt;
+        write(Path::new("/dev/null"), |w| w.write_all(b"gone")).unwrap();
+        let error = write(Path::new("/dev/full"), |w| w.write_all(b"no room")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert!(fs::metadata("/dev/full").unwrap().file_type().is_char_device());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_mode_is_that_of_any_new_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        let (plain, ours) = (folder.path().join("plain"), folder.path().join("ours"));
+        fs::write(&plain, "").unwrap();
+        for _ in 0..2 {
+            write(&ours, |_| Ok(())).unwrap();
+            assert_eq!(mode(&ours), mode(&plain));
+        }
+        let named = named_temporary(folder.path()).unwrap();
+        assert_eq!(mode(named.path()), mode(&plain));
+    }
+}

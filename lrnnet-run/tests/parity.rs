@@ -1,0 +1,279 @@
+//! Every network, form, head and engine against PyTorch's outputs (`fixtures/golden.safetensors`) and those of an
+//! independent implementation (`fixtures/oracle`).
+//!
+//! One table of cases; each is exported in memory, run, and compared in the units that matter: the largest logit
+//! difference relative to the largest logit, and the share of equal pixels among those that are not ties.
+#![allow(missing_docs)]
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use image::RgbImage;
+use lrnnet_graph::onnx::Opset;
+use lrnnet_graph::{
+    Block, Classes, Config, Head, InputKind, InputSize, Model, Network, Origin, Settings, Tensor, Weights, synthetic,
+};
+use lrnnet_run::{Device, Segmenter};
+use safetensors::{Dtype, SafeTensors};
+
+/// Largest logit difference, relative to the largest logit.
+const LOGITS: f32 = 1e-4;
+const ENGINES: [Device; 2] = [Device::Tract, Device::Cpu];
+const SIZES: [[usize; 2]; 2] = [[64, 128], [72, 136]];
+
+/// Name in the golden file, block, context.
+const CONFIGS: [(&str, Block, &str); 12] = [
+    ("ss-nbt", Block::SsNbt, "none"),
+    ("non-bt-1d", Block::NonBt1d, "none"),
+    ("a", Block::Fcb, "none"),
+    ("max", Block::Fcb, "max:8"),
+    ("mean", Block::Fcb, "mean:8"),
+    ("b", Block::Fcb, "svn:8"),
+    ("c", Block::Fcb, "svn:8,4"),
+    ("c19", Block::Fcb, "svn:8,4"),
+    ("s16", Block::Fcb, "svn:16"),
+    ("s4", Block::Fcb, "svn:4"),
+    ("s842", Block::Fcb, "svn:8,4,2"),
+    ("nonlocal", Block::Fcb, "nonlocal"),
+];
+
+/// A golden file, by tensor name.
+struct Golden(HashMap<String, (Vec<usize>, Vec<u8>, Dtype)>);
+
+impl Golden {
+    fn open(path: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(path);
+        let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let tensors = file.iter().map(|(name, t)| (name.into(), (t.shape().to_vec(), t.data().to_vec(), t.dtype())));
+        Self(tensors.collect())
+    }
+
+    fn get(&self, name: &str, dtype: Dtype) -> &(Vec<usize>, Vec<u8>, Dtype) {
+        let tensor = self.0.get(name).unwrap_or_else(|| panic!("no `{name}`"));
+        assert_eq!(tensor.2, dtype, "{name}");
+        tensor
+    }
+
+    fn bytes(&self, name: &str) -> &[u8] {
+        &self.get(name, Dtype::U8).1
+    }
+
+    fn floats(&self, name: &str) -> Vec<f32> {
+        let chunks = self.get(name, Dtype::F32).1.chunks_exact(4);
+        chunks.map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect()
+    }
+
+    fn weights(&self) -> Weights {
+        let tensor = |name: &String| Tensor::new(self.0[name].0.clone(), self.floats(name)).unwrap();
+        self.0.keys().map(|name| (name.clone(), tensor(name))).collect()
+    }
+}
+
+fn settings(block: Block, context: &str, classes: usize, [height, width]: [usize; 2]) -> Settings {
+    let base = if classes == 19 { Settings::cityscapes() } else { Settings::camvid() };
+    Settings {
+        block,
+        context: context.parse().unwrap(),
+        size: InputSize::Static { batch: 1, height, width },
+        head: Head::Logits8,
+        ..base
+    }
+}
+
+fn network(settings: Settings) -> Network {
+    Network::new(Config::new(settings).unwrap())
+}
+
+fn with_synthetic_weights(settings: Settings) -> Model {
+    let network = network(settings);
+    let weights = synthetic::weights(&network);
+    network.bind(weights).unwrap()
+}
+
+/// The oracle's weights, without what a network does not have.
+fn with_weights(settings: Settings, weights: &Weights) -> Model {
+    let network = network(settings);
+    let mut weights = weights.clone();
+    let known: Vec<_> = network.params().map(|(name, _)| name.to_owned()).collect();
+    weights.retain(|name, _| known.contains(name));
+    network.bind(weights).unwrap()
+}
+
+/// What a model makes of a picture.
+struct Result {
+    mask: Vec<u8>,
+    logits: Option<Vec<f32>>,
+}
+
+fn run(model: &Model, device: Device, picture: &[u8], [height, width]: [usize; 2]) -> Result {
+    let origin = Origin { weights_sha256: String::new(), exporter: "test".into() };
+    let mut builder = Segmenter::builder().model_bytes(model.to_onnx(Opset::default(), &origin)).device(device);
+    if model.config().size == InputSize::Dynamic {
+        builder = builder.image_size(lrnnet_run::Size::new(height, width));
+    }
+    let mut segmenter = builder.build().unwrap_or_else(|e| panic!("{device}: {e:?}\nrun `cargo xtask test`"));
+    let picture = RgbImage::from_raw(width as u32, height as u32, picture.to_vec()).unwrap();
+    let mask = segmenter.segment(&picture).unwrap().mask.into_raw();
+    Result { mask, logits: segmenter.logits().map(|l| l.values.to_vec()) }
+}
+
+/// Largest difference, relative to the largest expected value.
+fn relative_difference(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    let largest = |values: &mut dyn Iterator<Item = f32>| values.fold(0.0, f32::max);
+    let difference = largest(&mut found.iter().zip(expected).map(|(a, b)| (a - b).abs()));
+    difference / largest(&mut expected.iter().map(|v| v.abs()))
+}
+
+/// Share of equal ids among the pixels that are not ties: whose two largest expected logits differ by more than the
+/// logits may.
+fn agreement(mask: &[u8], expected: &[u8], logits8: &[f32], [h, w]: [usize; 2], tie: f32) -> f64 {
+    let scale = logits8.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    let margins = margins(logits8, [h, w]);
+    let clear = |&i: &usize| margins[i] > tie * scale;
+    let (total, equal) = (0..h * w).filter(clear).fold((0u32, 0u32), |(total, equal), i| {
+        (total + 1, equal + u32::from(mask[i] == expected[i]))
+    });
+    assert!(total as usize > h * w / 2, "only {total} of {} pixels are not ties", h * w);
+    f64::from(equal) / f64::from(total)
+}
+
+/// The difference of the two largest logits of each pixel of `h x w`, by bilinear interpolation of `logits8`.
+fn margins(logits8: &[f32], [h, w]: [usize; 2]) -> Vec<f32> {
+    let (rows, columns) = (h / 8, w / 8);
+    let taps = |i: usize, n: usize| {
+        let at = ((i as f32 + 0.5) / 8.0 - 0.5).clamp(0.0, (n - 1) as f32);
+        (at as usize, (at as usize + 1).min(n - 1), at.fract())
+    };
+    let margin = |i: usize| {
+        let ((y0, y1, fy), (x0, x1, fx)) = (taps(i / w, rows), taps(i % w, columns));
+        let mut best = [f32::NEG_INFINITY; 2];
+        for plane in logits8.chunks(rows * columns) {
+            let row = |y: usize| plane[y * columns + x0] * (1.0 - fx) + plane[y * columns + x1] * fx;
+            let value = row(y0) * (1.0 - fy) + row(y1) * fy;
+            best = [best[0].max(value), best[1].max(value.min(best[0]))];
+        }
+        best[0] - best[1]
+    };
+    (0..h * w).map(margin).collect()
+}
+
+/// Collects what does not hold, so that one run shows every failing case.
+#[derive(Default)]
+struct Report(Vec<String>);
+
+impl Report {
+    fn check(&mut self, case: String, holds: bool) {
+        if !holds {
+            self.0.push(case);
+        }
+    }
+
+    fn finish(self) {
+        assert!(self.0.is_empty(), "{} cases fail:\n{}", self.0.len(), self.0.join("\n"));
+    }
+}
+
+#[test]
+fn every_row_of_the_tables_in_both_forms_on_both_engines() {
+    let golden = Golden::open("golden.safetensors");
+    let mut report = Report::default();
+    for (name, block, context) in CONFIGS {
+        for size @ [h, w] in SIZES {
+            let classes = if name == "c19" { 19 } else { 11 };
+            let plain = with_synthetic_weights(settings(block, context, classes, size));
+            let expected = golden.floats(&format!("{name}/{h}x{w}/logits8"));
+            let ids = golden.bytes(&format!("{name}/{h}x{w}/classes"));
+            for (form, model) in [("plain", &plain), ("deploy", &plain.deploy())] {
+                for device in ENGINES {
+                    let found = run(model, device, &synthetic::picture(h, w), size);
+                    let difference = relative_difference(&found.logits.unwrap(), &expected);
+                    let equal = agreement(&found.mask, ids, &expected, size, LOGITS);
+                    let case = format!("{name} {h}x{w} {form} {device}: {difference:.1e}, {equal:.5} equal");
+                    report.check(case, difference < LOGITS && equal >= 0.9999);
+                }
+            }
+        }
+    }
+    report.finish();
+}
+
+#[test]
+fn dynamic_models_give_what_static_ones_give() {
+    let golden = Golden::open("golden.safetensors");
+    let (size, mut report) = ([64, 128], Report::default());
+    // 64 x 128 is no multiple of what scale 16 needs.
+    for (name, block, context) in CONFIGS.into_iter().filter(|(name, ..)| !["c19", "s16"].contains(name)) {
+        let settings = Settings { size: InputSize::Dynamic, ..settings(block, context, 11, size) };
+        let plain = with_synthetic_weights(settings);
+        let expected = golden.floats(&format!("{name}/64x128/logits8"));
+        for (form, model) in [("plain", &plain), ("deploy", &plain.deploy())] {
+            for device in ENGINES {
+                let found = run(model, device, &synthetic::picture(64, 128), size);
+                let difference = relative_difference(&found.logits.unwrap(), &expected);
+                report.check(format!("{name} {form} {device}: {difference:.1e}"), difference < LOGITS);
+            }
+        }
+    }
+    report.finish();
+}
+
+#[test]
+fn every_head_and_input_kind() {
+    let golden = Golden::open("golden.safetensors");
+    let (size, mut report) = ([64, 128], Report::default());
+    let (ids, logits8) = (golden.bytes("c/64x128/classes"), golden.floats("c/64x128/logits8"));
+    // Every third row and column of the full-size logits.
+    let expected = golden.floats("c/64x128/logits");
+    let thinned = |logits: &[f32]| -> Vec<f32> {
+        let rows = logits.chunks(128).enumerate().filter(|(i, _)| (i % 64).is_multiple_of(3));
+        rows.flat_map(|(_, row)| row.iter().step_by(3).copied()).collect()
+    };
+    for head in [Head::ClassMap, Head::Logits, Head::Logits8, Head::Both] {
+        for input in [InputKind::F32Nchw, InputKind::U8Nhwc] {
+            for size_kind in [InputSize::Static { batch: 1, height: 64, width: 128 }, InputSize::Dynamic] {
+                let settings = Settings { head, input, size: size_kind, ..settings(Block::Fcb, "svn:8,4", 11, size) };
+                let model = with_synthetic_weights(settings).deploy();
+                for device in ENGINES {
+                    let case = format!("{head} {input} {size_kind:?} {device}");
+                    let found = run(&model, device, &synthetic::picture(64, 128), size);
+                    let equal = agreement(&found.mask, ids, &logits8, size, LOGITS);
+                    report.check(format!("{case}: {equal:.5} equal"), equal >= 0.9999);
+                    if matches!(head, Head::Logits | Head::Both) {
+                        let difference = relative_difference(&thinned(&found.logits.unwrap()), &expected);
+                        report.check(format!("{case}: {difference:.1e}"), difference < LOGITS);
+                    }
+                }
+            }
+        }
+    }
+    report.finish();
+}
+
+#[test]
+fn trained_weights_agree_with_an_independent_implementation() {
+    let weights = Golden::open("oracle/c-camvid.safetensors").weights();
+    let io = Golden::open("oracle/io-72x136.safetensors");
+    let (size, mut report) = ([72, 136], Report::default());
+    for (name, block, context) in CONFIGS.into_iter().filter(|(name, ..)| io.0.contains_key(&format!("c-camvid/{name}/logits8"))) {
+        let plain = with_weights(settings(block, context, 11, size), &weights);
+        let deploy = plain.deploy();
+        let half = deploy.to_half().unwrap();
+        let expected = io.floats(&format!("c-camvid/{name}/logits8"));
+        let ids = io.bytes(&format!("c-camvid/{name}/classes"));
+        for device in ENGINES {
+            for (form, model) in [("plain", &plain), ("deploy", &deploy)] {
+                let found = run(model, device, io.bytes("image"), size);
+                let difference = relative_difference(&found.logits.unwrap(), &expected);
+                let equal = agreement(&found.mask, ids, &expected, size, LOGITS);
+                let case = format!("{name} {form} {device}: {difference:.1e}, {equal:.5} equal");
+                report.check(case, difference < LOGITS && equal >= 0.9999);
+            }
+            let found = run(&half, device, io.bytes("image"), size);
+            let equal = agreement(&found.mask, ids, &expected, size, 0.0);
+            report.check(format!("{name} fp16 {device}: {equal:.4} equal"), equal >= 0.995);
+        }
+    }
+    report.finish();
+}
