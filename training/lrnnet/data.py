@@ -6,6 +6,7 @@ An image is `uint8 [h, w, 3]` RGB, a label map `uint8 [h, w]` of class ids; `ign
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
@@ -117,10 +118,21 @@ def read_sample(name: str, image_path: Path, label_path: Path, spec: DataSpec) -
     return Sample(name, image, label)
 
 
-def load(root: Path, split: str, spec: DataSpec, progress: bool = True) -> list[Sample]:
+def scaled(sample: Sample, size: tuple[int, int]) -> Sample:
+    """The sample at `size` (height, width), for training at less than the pictures' resolution."""
+    out = (size[1], size[0])
+    return Sample(
+        sample.name,
+        cv2.resize(sample.image, out, interpolation=cv2.INTER_AREA),
+        cv2.resize(sample.label, out, interpolation=cv2.INTER_NEAREST),
+    )
+
+
+def load(root: Path, split: str, spec: DataSpec, size: tuple[int, int] | None = None) -> list[Sample]:
     """All samples of one split, decoded. `split` may join several with `+`, such as `train+val`."""
     pairs = [pair for part in split.split("+") for pair in PAIRS[spec.name](root, part)]
-    return [read_sample(*pair, spec) for pair in tqdm(pairs, desc=f"load {split}", disable=not progress, leave=False)]
+    samples = (read_sample(*pair, spec) for pair in tqdm(pairs, desc=f"load {split}", leave=False))
+    return [scaled(s, size) if size else s for s in samples]
 
 
 def class_weights(samples: list[Sample], spec: DataSpec) -> np.ndarray:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lrnnet.augment import AugmentConfig
+from lrnnet.data import SPECS
+from lrnnet.model import VARIANTS
 
 
 class RecipeError(Exception):
@@ -28,6 +30,7 @@ class Recipe:
     data: str = "camvid"
     train_split: str = "train+val"
     val_split: str = "val"
+    load_size: tuple[int, int] | None = None  # training pictures are scaled to this height and width when loaded
     hold_out: str = ""  # a sequence (prefix of the file stem) taken out of training and used for validation
     variant: str = "c"
     seed: int = 1
@@ -53,23 +56,37 @@ def from_table(cls: type, table: dict[str, Any], where: str) -> Any:
     return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})
 
 
-def parse(text: str, where: str) -> Recipe:
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{where}: not valid TOML: {error}") from error
+def from_dict(table: dict[str, Any], where: str) -> Recipe:
+    """The recipe of a nested dictionary, as TOML and JSON give it."""
+    table = dict(table)
     if "phases" in table:
         table["phases"] = [from_table(Phase, p, f"{where}, phases") for p in table["phases"]]
     if "augment" in table:
         table["augment"] = from_table(AugmentConfig, table["augment"], f"{where}, augment")
     recipe = from_table(Recipe, table, where)
-    if recipe.decay not in ("cosine", "linear"):
-        raise RecipeError(f'{where}: decay is {recipe.decay!r}; expected "cosine" or "linear"')
-    if any(p.height % 8 or p.width % 8 for p in recipe.phases):
-        raise RecipeError(f"{where}: the height and width of every phase must be multiples of 8")
+    check(recipe, where)
+    return recipe
+
+
+def check(recipe: Recipe, where: str) -> None:
+    for key, value, known in (
+        ("data", recipe.data, SPECS),
+        ("variant", recipe.variant, VARIANTS),
+        ("decay", recipe.decay, ("cosine", "linear")),
+    ):
+        if value not in known:
+            raise RecipeError(f"{where}: {key} is {value!r}; expected one of {', '.join(known)}")
+    if any(p.height % 8 or p.width % 8 or p.batch < 1 for p in recipe.phases):
+        raise RecipeError(f"{where}: every phase needs a height and width that are multiples of 8, and a batch")
     if not recipe.phases or recipe.phases[-1].until < 1:
         raise RecipeError(f"{where}: the last phase must have until = 1.0")
-    return recipe
+
+
+def parse(text: str, where: str) -> Recipe:
+    try:
+        return from_dict(tomllib.loads(text), where)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{where}: not valid TOML: {error}") from error
 
 
 def read(path: Path) -> Recipe:

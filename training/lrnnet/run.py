@@ -1,0 +1,134 @@
+"""One training run: the model, its average and its optimizer, and the checkpoint that holds them."""
+
+import dataclasses
+import json
+import pickle
+import subprocess
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from lrnnet import data, weights
+from lrnnet.data import DataSpec
+from lrnnet.losses import segmentation_loss
+from lrnnet.metrics import normalised
+from lrnnet.model import VARIANTS, LRNNet
+from lrnnet.recipe import Recipe, from_dict
+from lrnnet.schedule import Budget, rate_at
+from lrnnet.shards import Shards
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be read; the message names the file."""
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW that decays convolution weights only; decaying BN and biases costs accuracy in a net this small."""
+    decayed = [p for p in model.parameters() if p.ndim == 4]
+    free = [p for p in model.parameters() if p.ndim != 4]
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": free, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=recipe.peak_rate, fused=True)
+
+
+def source_commit() -> str:
+    found = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip() or "unknown"
+
+
+def read_checkpoint(path: Path) -> dict:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"{path}: not a readable checkpoint: {error}") from error
+
+
+def recipe_of(checkpoint: dict) -> Recipe:
+    return from_dict(json.loads(checkpoint["recipe"]), "the checkpoint's recipe")
+
+
+class Run:
+    """Everything that a checkpoint holds. `class_weights` is `float32 [classes]`."""
+
+    def __init__(self, recipe: Recipe, spec: DataSpec, class_weights: Tensor, device: str, shards: int) -> None:
+        self.recipe, self.spec, self.device, self.shard_count = recipe, spec, device, shards
+        torch.manual_seed(recipe.seed)
+        config = dataclasses.replace(VARIANTS[recipe.variant], classes=spec.classes)
+        self.model = LRNNet(config, recipe.dropout).to(device)
+        if device != "cpu":  # on a CPU the plain layout was measured faster
+            self.model = self.model.to(memory_format=torch.channels_last)
+        if self.model.svn is not None:
+            nn.init.zeros_(self.model.svn.expand_bn.weight)  # SVN starts as the identity
+        self.class_weights = class_weights.to(device) if recipe.class_weighting else None
+        self.metrics: dict = {}
+        self.start_training_state()
+
+    def start_training_state(self) -> None:
+        """Replicas, average and optimizer of the weights as they are now."""
+        self.model.train()
+        self.shards = Shards(self.model, self.shard_count)
+        self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.recipe.ema), use_buffers=True)
+        self.average.eval()
+        self.optimizer = make_optimizer(self.model, self.recipe)
+
+    def warm_start(self, path: Path) -> None:
+        weights.load(path, self.model)
+        self.start_training_state()
+
+    def step(self, images: Tensor, labels: Tensor, progress: float) -> tuple[float, Tensor]:
+        """One optimizer step on `uint8 [n, h, w, 3]` and `int64 [n, h, w]`; returns the loss and the logits."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate_at(progress, self.recipe)
+        images, labels = images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+        loss, logits = self.shards.backward(self.loss_of, images, labels)
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        self.optimizer.step()
+        self.average.update_parameters(self.model)
+        return loss, logits
+
+    def loss_of(self, model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16):
+            logits = model(normalised(images))
+        loss = segmentation_loss(logits, labels, self.spec.ignore, self.class_weights, self.recipe.jaccard)
+        return loss, logits
+
+    def metadata(self, budget: Budget) -> dict[str, str]:
+        """The metadata of the weight file: plain keys, JSON values."""
+        values = {
+            "variant": self.recipe.variant,
+            "classes": self.spec.class_names,
+            "palette": self.spec.palette,
+            "ignore": self.spec.ignore,
+            "mean": data.MEAN,
+            "std": data.STD,
+            "trained_size": self.spec.trained_size,
+            "recipe": dataclasses.asdict(self.recipe),
+            "images_seen": budget.images_seen,
+            "steps": budget.step,
+            "minutes": round(budget.elapsed / 60, 1),
+            "commit": source_commit(),
+            "metrics": self.metrics,
+        }
+        return {key: json.dumps(value) for key, value in values.items()}
+
+    def save(self, out: Path, budget: Budget) -> None:
+        """`checkpoint.pt` to resume from and `weights.safetensors`, the average, to use."""
+        state = {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "recipe": json.dumps(dataclasses.asdict(self.recipe)),
+            "budget": budget.state(),
+            "metrics": self.metrics,
+        }
+        weights.write_atomically(out / "checkpoint.pt", lambda temporary: torch.save(state, temporary))
+        weights.save(out / "weights.safetensors", self.average.module, self.metadata(budget))
+
+    def restore(self, checkpoint: dict) -> None:
+        self.model.load_state_dict(checkpoint["model"])
+        self.average.load_state_dict(checkpoint["average"])
+        self.optimizer.load_state_dict(checkpoint["optimizer"])
+        self.metrics = checkpoint["metrics"]

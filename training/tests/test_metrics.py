@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lrnnet.data import CAMVID, Sample
+from lrnnet.losses import segmentation_loss, soft_jaccard
+from lrnnet.metrics import evaluate, figures
+
+
+class Constant(torch.nn.Module):
+    """Says the same class everywhere."""
+
+    def forward(self, x):
+        return F.one_hot(torch.full((1, *x.shape[-2:]), 3), 11).permute(0, 3, 1, 2).float()
+
+
+def test_figures_by_hand() -> None:
+    confusion = np.zeros((11, 11), int)
+    confusion[0, 0], confusion[0, 1], confusion[1, 1], confusion[3, 1] = 6, 2, 3, 1
+    found = figures(confusion, CAMVID)
+    assert found["iou"]["Sky"] == 6 / 8 and found["iou"]["Building"] == 3 / 6 and found["iou"]["Road"] == 0
+    assert found["iou"]["Tree"] is None  # neither labelled nor predicted
+    assert found["miou"] == pytest.approx((0.75 + 0.5 + 0) / 3)
+    assert found["pixel_accuracy"] == 9 / 12
+
+
+def test_evaluation_ignores_void_and_counts_every_other_pixel() -> None:
+    label = np.full((16, 24), 11, np.uint8)
+    label[:4] = 3
+    label[4:6] = 0
+    found, confusion = evaluate(Constant(), [Sample("x", np.zeros((16, 24, 3), np.uint8), label)], CAMVID, None, "cpu")
+    assert confusion.sum() == 6 * 24
+    assert found["iou"]["Road"] == pytest.approx(4 / 6) and found["iou"]["Sky"] == 0 and found["images"] == 1
+
+
+def test_evaluation_is_at_label_resolution() -> None:
+    label = np.full((30, 50), 3, np.uint8)
+    found, confusion = evaluate(Constant(), [Sample("x", np.zeros((30, 50, 3), np.uint8), label)], CAMVID, (16, 24), "cpu")
+    assert confusion[3, 3] == 30 * 50 and found["miou"] == 1
+
+
+def test_soft_jaccard_of_sure_answers_is_the_jaccard_index() -> None:
+    labels = torch.tensor([[[0, 0, 1, 11]]])
+    sure = F.one_hot(torch.tensor([[[0, 1, 1, 5]]]), 11).permute(0, 3, 1, 2).float()
+    assert soft_jaccard(sure, labels, 11).item() == pytest.approx(1 - (1 / 2 + 1 / 2) / 2)
+
+
+def test_loss_without_jaccard_is_weighted_cross_entropy_and_survives_a_batch_of_void() -> None:
+    logits, weights = torch.randn(2, 11, 4, 4, requires_grad=True), torch.rand(11)
+    labels = torch.randint(0, 12, (2, 4, 4))
+    expected = F.cross_entropy(logits, labels, weight=weights, ignore_index=11)
+    assert segmentation_loss(logits, labels, 11, weights, 0.0).item() == pytest.approx(expected.item())
+    assert soft_jaccard(logits.softmax(1), torch.full((2, 4, 4), 11), 11).item() == 0
