@@ -44,6 +44,6 @@ pub use config::{
     Settings, UnknownWord, Variant,
 };
 pub use dim::{Dim, Shape};
-pub use metadata::{Metadata, MetadataError, RESIZE_RULE};
+pub use metadata::{Metadata, MetadataError, RESIZE_RULE, SelfTest};
 pub use model::{BindError, Form, HalfRangeError, Model, Network, Origin, Precision, Problem};
 pub use tensor::{Tensor, Weights};

@@ -50,6 +50,34 @@ pub struct Metadata {
     pub weights_sha256: String,
     /// Name and version of the program that wrote the file.
     pub exporter: String,
+    /// What the file made of a generated picture when it was exported, where that was tried.
+    pub selftest: Option<SelfTest>,
+}
+
+/// A picture that anyone can generate, and the class map that a model makes of it.
+///
+/// Where the class map is not equal, engines differ in the last bits of their logits, which only shows where two
+/// classes are as good as equal. So the pixels counted by class may differ by as many as there are near ties.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SelfTest {
+    /// The formula of the picture: [`SelfTest::PICTURE`].
+    pub input: String,
+    /// Rows of the picture.
+    pub height: usize,
+    /// Columns of the picture.
+    pub width: usize,
+    /// SHA-256 of the class map, one byte per value in rows, in hexadecimal. A file that puts out logits only is
+    /// tested by the index of the largest of each position.
+    pub class_map_sha256: String,
+    /// Number of positions of each class, by class id.
+    pub class_pixels: Vec<u64>,
+    /// Positions whose two largest logits are so close that another engine may order them the other way.
+    pub near_ties: u64,
+}
+
+impl SelfTest {
+    /// The picture of [`synthetic::picture`](crate::synthetic::picture).
+    pub const PICTURE: &str = "lrnnet-picture-1";
 }
 
 /// The one resize rule that models of this project are fed with.
@@ -90,7 +118,7 @@ impl Metadata {
     }
 }
 
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 22] = [
     "task",
     "class_names",
     "palette",
@@ -112,6 +140,7 @@ const KEYS: [&str; 21] = [
     "precision",
     "weights_sha256",
     "exporter",
+    "selftest",
 ];
 
 /// Enough of a value to recognise it in a message.

@@ -6,7 +6,7 @@ use half::f16;
 
 use crate::config::{Config, InputKind};
 use crate::graph::{Graph, Op};
-use crate::metadata::{Metadata, RESIZE_RULE};
+use crate::metadata::{Metadata, RESIZE_RULE, SelfTest};
 use crate::network;
 use crate::onnx::{self, Opset};
 use crate::passes;
@@ -74,7 +74,7 @@ impl Network {
         let unexpected = weights.into_iter().map(|(name, t)| Problem::Unexpected { name, shape: t.shape().to_vec() });
         problems.extend(unexpected);
         if problems.is_empty() {
-            Ok(Model { config: self.config, graph, form: Form::Plain, precision: Precision::Fp32 })
+            Ok(Model { config: self.config, graph, form: Form::Plain, precision: Precision::Fp32, selftest: None })
         } else {
             Err(BindError { problems })
         }
@@ -195,6 +195,7 @@ pub struct Model {
     graph: Graph,
     form: Form,
     precision: Precision,
+    selftest: Option<SelfTest>,
 }
 
 impl Model {
@@ -232,6 +233,11 @@ impl Model {
         Ok(Self { graph: passes::to_half(&self.graph), precision: Precision::Fp16, ..self.clone() })
     }
 
+    /// The same model with a record of what it makes of a generated picture, for the metadata.
+    pub fn with_selftest(self, selftest: SelfTest) -> Self {
+        Self { selftest: Some(selftest), ..self }
+    }
+
     /// What the file says of itself.
     pub fn metadata(&self, origin: &Origin) -> Metadata {
         let c = &self.config;
@@ -259,6 +265,7 @@ impl Model {
             precision: if self.precision == Precision::Fp16 { "fp16" } else { "fp32" }.into(),
             weights_sha256: origin.weights_sha256.clone(),
             exporter: origin.exporter.clone(),
+            selftest: self.selftest.clone(),
         }
     }
 
