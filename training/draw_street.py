@@ -147,7 +147,9 @@ class House:
         a, b = along / self.bay - bay, y / self.storey - storey
         upper = (storey >= 1) & (y < self.height - 0.9)
         self.panes(colour, upper, a, b, (0.27, 0.73, 0.22, 0.80), hash01(bay, storey, self.seed + 5))
-        paint(colour, upper & (np.abs(a - 0.5) < 0.28) & (np.abs(b - 0.195) < 0.025), np.add(self.wall, 45).clip(0, 255))
+        paint(
+            colour, upper & (np.abs(a - 0.5) < 0.28) & (np.abs(b - 0.195) < 0.025), np.add(self.wall, 45).clip(0, 255)
+        )
         shop = storey == 0
         self.panes(colour, shop, a, b, (0.07, 0.93, 0.13, 0.72), 0.15 + 0.3 * hash01(bay, storey, self.seed + 6))
         band = shop & (b > 0.77) & (b < 0.97)
@@ -213,7 +215,9 @@ class Coachwork:
 
     def glass(self, colour: Array, face: Array, u: Array, y: Array, w: Array) -> None:
         ends, sides = face >= 4, face <= 1
-        pillar = np.where(ends, np.abs(u) > 0.68 - 0.25 * (y - 0.9), (np.abs(w) > 1.02 - 0.9 * (y - 0.9)) | (np.abs(w) < 0.05))
+        pillar = np.where(
+            ends, np.abs(u) > 0.68 - 0.25 * (y - 0.9), (np.abs(w) > 1.02 - 0.9 * (y - 0.9)) | (np.abs(w) < 0.05)
+        )
         pane = (ends | sides) & (y > 0.94) & (y < 1.36) & ~pillar
         shine = 34 + 70 * np.clip(y - 0.95, 0, 1) + 20 * noise(u * 3, w * 3 + y * 2, 78)
         paint(colour, pane, np.stack([shine * 0.93, shine, shine * 1.08], -1))
@@ -225,7 +229,11 @@ class Coachwork:
         paint(colour, ends & (np.abs(y - 0.42) < 0.1), np.multiply(self.colour, 0.45) + 18)
         lamp = (168, 26, 24) if self.rear else (226, 226, 216)
         paint(colour, ends & (np.abs(np.abs(u) - 0.68) < 0.13) & (np.abs(y - 0.72) < 0.10), lamp)
-        paint(colour, ends & (np.abs(u) < 0.26) & (np.abs(y - 0.52) < 0.06), (212, 186, 70) if self.rear else (224, 224, 220))
+        paint(
+            colour,
+            ends & (np.abs(u) < 0.26) & (np.abs(y - 0.52) < 0.06),
+            (212, 186, 70) if self.rear else (224, 224, 220),
+        )
         if not self.rear:
             paint(colour, ends & (np.abs(u) < 0.45) & (np.abs(y - 0.72) < 0.06), (30, 30, 32))
         paint(colour, ends & (np.abs(np.abs(u) - 0.66) < 0.11) & (y < 0.3), (14, 14, 15))
@@ -242,7 +250,9 @@ def car(x: float, z: float, colour: tuple, rear: bool) -> list[Body]:
         lower.normals.append(np.array(normal))
         lower.offsets.append(float(np.dot(normal, point)))
     cabin = box((x - 0.8, 0.85, z - 1.5), (x + 0.8, 1.45, z + 1.6), Coachwork(x, z, colour, rear, cabin=True))
-    cabin.normals = [np.array(n, float) for n in ((-1, 0.3, 0), (1, 0.3, 0), (0, -1, 0), (0, 1, 0), (0, 0.7, -1), (0, 0.8, 1))]
+    cabin.normals = [
+        np.array(n, float) for n in ((-1, 0.3, 0), (1, 0.3, 0), (0, -1, 0), (0, 1, 0), (0, 0.7, -1), (0, 0.8, 1))
+    ]
     points = ((x - 0.8, 0.9, z), (x + 0.8, 0.9, z), (x, 0.85, z), (x, 1.45, z), (x, 0.9, z - 1.45), (x, 0.9, z + 1.5))
     cabin.offsets = [float(n @ np.array(q)) for n, q in zip(cabin.normals, points, strict=True)]
     return [lower, cabin]
@@ -332,7 +342,9 @@ def tree(x: float, z: float, height: float, seed: int):
                 # Leaves are darker below and on the side away from the light, which comes from the right.
                 light = 0.55 + 0.5 * (bottom - cy) / max(1.0, bottom - top) + 0.14 * np.tanh((cx - px) / scale / 2)
                 tone = np.array([74, 86, 46]) * light * rng.uniform(0.55, 1.25)
-                canvas.ellipse((cx - r, cy - r * 0.8, cx + r, cy + r * 0.8), fill=(*(int(c) for c in tone.clip(0, 255)), 255))
+                canvas.ellipse(
+                    (cx - r, cy - r * 0.8, cx + r, cy + r * 0.8), fill=(*(int(c) for c in tone.clip(0, 255)), 255)
+                )
 
     return z, draw
 
@@ -345,7 +357,9 @@ def lamp_post(x: float, z: float, side: int):
         for k in range(int(2 * w) + 1):
             tone = int(62 + 46 * np.sin(np.pi * (k + 0.5) / (2 * w + 1)))
             canvas.line((px - w + k, top, px - w + k, foot), fill=(tone, tone, tone + 3, 255))
-        canvas.line((px, top, px + side * 1.5 * scale, top - 0.25 * scale), fill=(86, 86, 90, 255), width=max(2, int(w)))
+        canvas.line(
+            (px, top, px + side * 1.5 * scale, top - 0.25 * scale), fill=(86, 86, 90, 255), width=max(2, int(w))
+        )
         canvas.ellipse(
             (px + side * 1.5 * scale - 3 * w, top - 0.32 * scale, px + side * 1.5 * scale + 3 * w, top - 0.14 * scale),
             fill=(120, 120, 122, 255),
@@ -359,7 +373,9 @@ def road_sign(x: float, z: float):
         px, foot, scale = project((x, 0, z))
         canvas.line((px, foot - 2.9 * scale, px, foot), fill=(112, 112, 114, 255), width=max(2, int(0.08 * scale)))
         for r, fill in ((0.36, (176, 28, 30, 255)), (0.27, (232, 232, 228, 255)), (0.12, (44, 44, 48, 255))):
-            canvas.ellipse((px - r * scale, foot - (2.7 + r) * scale, px + r * scale, foot - (2.7 - r) * scale), fill=fill)
+            canvas.ellipse(
+                (px - r * scale, foot - (2.7 + r) * scale, px + r * scale, foot - (2.7 - r) * scale), fill=fill
+            )
 
     return z, draw
 
@@ -369,17 +385,23 @@ def person(x: float, z: float, coat: tuple, trousers: tuple, stride: float):
         px, foot, s = project((x, 0, z))
 
         def limb_to(x0, y0, x1, y1, width, fill):
-            canvas.line((px + x0 * s, foot - y0 * s, px + x1 * s, foot - y1 * s), fill=(*fill, 255), width=int(width * s))
+            canvas.line(
+                (px + x0 * s, foot - y0 * s, px + x1 * s, foot - y1 * s), fill=(*fill, 255), width=int(width * s)
+            )
 
         limb_to(-0.04, 0.9, -stride, 0.05, 0.16, trousers)
         limb_to(0.05, 0.9, stride, 0.02, 0.16, tuple(int(c * 0.8) for c in trousers))
         for dx in (-stride, stride):
             canvas.ellipse((px + (dx - 0.1) * s, foot - 0.1 * s, px + (dx + 0.12) * s, foot), fill=(24, 22, 22, 255))
-        canvas.rounded_rectangle((px - 0.22 * s, foot - 1.48 * s, px + 0.22 * s, foot - 0.8 * s), 0.1 * s, fill=(*coat, 255))
+        canvas.rounded_rectangle(
+            (px - 0.22 * s, foot - 1.48 * s, px + 0.22 * s, foot - 0.8 * s), 0.1 * s, fill=(*coat, 255)
+        )
         limb_to(-0.21, 1.4, -0.27, 0.85, 0.12, tuple(int(c * 0.85) for c in coat))
         limb_to(0.21, 1.4, 0.29, 0.87, 0.12, tuple(int(c * 1.15) for c in coat))
         canvas.ellipse((px - 0.11 * s, foot - 1.76 * s, px + 0.11 * s, foot - 1.46 * s), fill=(176, 134, 112, 255))
-        canvas.pieslice((px - 0.12 * s, foot - 1.78 * s, px + 0.12 * s, foot - 1.52 * s), 180, 360, fill=(48, 36, 30, 255))
+        canvas.pieslice(
+            (px - 0.12 * s, foot - 1.78 * s, px + 0.12 * s, foot - 1.52 * s), 180, 360, fill=(48, 36, 30, 255)
+        )
 
     return z, draw
 

@@ -134,7 +134,5 @@ def augmented_batch(
 ) -> tuple[np.ndarray, np.ndarray]:
     """`uint8 [n, h, w, 3]`, `uint8 [n, h, w]` of `n` samples, some holding rare objects of their neighbour."""
     crops = [augment(image, label, size, ignore, c, rng) for image, label in samples]
-    mixed = [
-        paste_rare(*crop, *crops[i - 1], c) if rng.random() < c.p_paste else crop for i, crop in enumerate(crops)
-    ]
+    mixed = [paste_rare(*crop, *crops[i - 1], c) if rng.random() < c.p_paste else crop for i, crop in enumerate(crops)]
     return np.stack([image for image, _ in mixed]), np.stack([label for _, label in mixed])

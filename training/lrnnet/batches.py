@@ -19,7 +19,7 @@ def sequence_of(sample: Sample) -> str:
 
 def sampling_odds(samples: list[Sample], balance: float) -> np.ndarray:
     """`float64 [n]`, sums to 1: a sequence of m pictures is drawn in proportion to m^(1 - balance)."""
-    names, index, counts = np.unique([sequence_of(s) for s in samples], return_inverse=True, return_counts=True)
+    _, index, counts = np.unique([sequence_of(s) for s in samples], return_inverse=True, return_counts=True)
     odds = counts[index] ** -float(balance)
     return odds / odds.sum()
 

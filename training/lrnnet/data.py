@@ -81,7 +81,7 @@ def camvid_pairs(root: Path, split: str) -> list[tuple[str, Path, Path]]:
 
 
 def cityscapes_pairs(root: Path, split: str) -> list[tuple[str, Path, Path]]:
-    """`(stem, image, label)` of `leftImg8bit/SPLIT/CITY/*_leftImg8bit.png` and `gtFine/..._gtFine_labelTrainIds.png`."""
+    """`(stem, image, label)` of `leftImg8bit/SPLIT/CITY/*_leftImg8bit.png` and `gtFine/...labelTrainIds.png`."""
     image_end, label_end = "_leftImg8bit.png", "_gtFine_labelTrainIds.png"
     images = {p.name.removesuffix(image_end): p for p in sorted((root / "leftImg8bit" / split).glob("*/*" + image_end))}
     labels = {p.name.removesuffix(label_end): p for p in sorted((root / "gtFine" / split).glob("*/*" + label_end))}

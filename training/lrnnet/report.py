@@ -56,6 +56,7 @@ def coloured(label: np.ndarray, spec: DataSpec) -> np.ndarray:
 def draw_predictions(samples: list[Sample], predictions: list[np.ndarray], spec: DataSpec, out: Path) -> None:
     """One row per sample: picture, label, prediction."""
     rows = [
-        np.hstack([s.image, coloured(s.label, spec), coloured(p, spec)]) for s, p in zip(samples, predictions, strict=True)
+        np.hstack([s.image, coloured(s.label, spec), coloured(p, spec)])
+        for s, p in zip(samples, predictions, strict=True)
     ]
     Image.fromarray(np.vstack(rows)).save(out)

@@ -38,8 +38,9 @@ class Shards:
             gradients = torch.autograd.grad(loss * share, self.parameters)
             return loss.item() * share, logits.detach(), gradients
 
-        parts = zip(self.models, images.chunk(len(self.models)), labels.chunk(len(self.models)), strict=False)
-        results = [one(*part) for part in parts] if self.pool is None else list(self.pool.map(one, *zip(*parts)))
+        # A short batch has fewer chunks than there are models; `map` stops at the shortest.
+        run = self.pool.map if self.pool else map
+        results = list(run(one, self.models, images.chunk(len(self.models)), labels.chunk(len(self.models))))
         for parameter, *gradients in zip(self.parameters, *(g for _, _, g in results), strict=True):
             parameter.grad = sum(gradients[1:], gradients[0])
         return sum(loss for loss, _, _ in results), torch.cat([logits for _, logits, _ in results])

@@ -66,7 +66,9 @@ class Trainer:
             images, labels = next(stream)
             loss, logits = self.run.step(images, labels, budget.progress)
             if not math.isfinite(loss):
-                raise FloatingPointError(f"step {budget.step}: the loss is {loss}; {self.out} keeps the last checkpoint")
+                raise FloatingPointError(
+                    f"step {budget.step}: the loss is {loss}; {self.out} keeps the last checkpoint"
+                )
             self.losses.append(loss)
             if budget.step % MEASURE_EVERY == 0:
                 self.matrix.update(logits.argmax(1), labels.to(self.run.device))
@@ -126,7 +128,9 @@ def held_out(name: str, train: list[Sample], val: list[Sample]) -> tuple[list[Sa
     rest = [s for s in train if sequence_of(s) != name]
     held = [s for s in train if sequence_of(s) == name]
     if not rest or not held:
-        raise RecipeError(f"hold_out is {name!r}: that leaves {len(rest)} pictures to train on and {len(held)} held out")
+        raise RecipeError(
+            f"hold_out is {name!r}: that leaves {len(rest)} pictures to train on and {len(held)} held out"
+        )
     return rest, held
 
 
@@ -138,7 +142,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--variant", choices=sorted(VARIANTS), help="instead of the recipe's")
     parser.add_argument("--seed", type=int, help="instead of the recipe's")
     parser.add_argument("--init", type=Path, help="start from these .safetensors weights")
-    parser.add_argument("--resume", action="store_true", help="continue the run in --out with its own recipe and length")
+    parser.add_argument(
+        "--resume", action="store_true", help="continue the run in --out with its own recipe and length"
+    )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=float, help="length of the schedule in passes over the pictures")
     length.add_argument("--minutes", type=float, help="length of the schedule in minutes of training")

@@ -1,15 +1,12 @@
 """Tiny data sets drawn into a temporary folder: rectangles of class colours with noise."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-from lrnnet.data import CAMVID, CITYSCAPES, DataSpec  # noqa: E402
+from lrnnet.data import CAMVID, CITYSCAPES, DataSpec
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 

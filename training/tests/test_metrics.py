@@ -36,7 +36,9 @@ def test_evaluation_ignores_void_and_counts_every_other_pixel() -> None:
 
 def test_evaluation_is_at_label_resolution() -> None:
     label = np.full((30, 50), 3, np.uint8)
-    found, confusion = evaluate(Constant(), [Sample("x", np.zeros((30, 50, 3), np.uint8), label)], CAMVID, (16, 24), "cpu")
+    found, confusion = evaluate(
+        Constant(), [Sample("x", np.zeros((30, 50, 3), np.uint8), label)], CAMVID, (16, 24), "cpu"
+    )
     assert confusion[3, 3] == 30 * 50 and found["miou"] == 1
 
 

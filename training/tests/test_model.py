@@ -7,6 +7,7 @@ import safetensors.torch
 import torch
 import torch.nn.functional as F
 from conftest import FIXTURES
+from torch import Tensor
 
 import make_fixtures
 from lrnnet import weights
@@ -18,6 +19,18 @@ from lrnnet.weights import WeightsError
 PARAMETERS = {"ss-nbt": 948_866, "a": 672_930} | dict.fromkeys(
     ("b", "c", "max", "mean", "s16", "s4", "s842", "nonlocal"), 681_442
 )
+
+
+TOLERANCE = 1e-4  # other processors round otherwise
+
+
+def largest_difference(found: Tensor, expected: Tensor) -> float:
+    """Relative to the largest expected value."""
+    return float((found - expected).abs().max() / expected.abs().max())
+
+
+def share_of_other_pixels(found: Tensor, expected: Tensor) -> float:
+    return float((found != expected).float().mean())
 
 
 def parameters(config) -> int:
@@ -42,8 +55,8 @@ def test_agrees_with_the_independent_implementation(variant: str) -> None:
     weights.load(FIXTURES / "oracle" / "c-camvid.safetensors", model)
     x = normalised(expected["image"][None])
     logits8 = expected[f"c-camvid/{variant}/logits8"]
-    assert (model.logits8(x) - logits8).abs().max() <= 1e-5 * logits8.abs().max()
-    assert torch.equal(model(x).argmax(1).to(torch.uint8), expected[f"c-camvid/{variant}/classes"])
+    assert largest_difference(model.logits8(x), logits8) <= TOLERANCE
+    assert share_of_other_pixels(model(x).argmax(1), expected[f"c-camvid/{variant}/classes"]) <= TOLERANCE
 
 
 def test_golden_files_are_what_the_model_gives() -> None:
@@ -53,9 +66,9 @@ def test_golden_files_are_what_the_model_gives() -> None:
         for size in make_fixtures.SIZES:
             for key, value in make_fixtures.golden_of(name, size).items():
                 keys.add(key)
-                difference = (value.float() - golden[key].float()).abs().max() / golden[key].float().abs().max()
-                if difference > (0 if key.endswith("classes") else 1e-5):
-                    wrong[key] = float(difference)
+                compare = share_of_other_pixels if key.endswith("/classes") else largest_difference
+                if (difference := compare(value, golden[key])) > TOLERANCE:
+                    wrong[key] = difference
     assert not wrong, "run make_fixtures.py if the change is meant"
     assert keys == golden.keys()
 
