@@ -1,0 +1,236 @@
+//! Everything that can be typed.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+use lrnnet_run::engine::EngineOptions;
+use lrnnet_run::mask::MaskStyle;
+use lrnnet_run::{Device, SegmenterBuilder, Size};
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 all done; 1 some input failed, the others are done; 2 usage or model; 3 device or library.";
+
+/// Segment street pictures with LRNNet: pictures in, class masks out.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub predict: PredictArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say which libraries and devices were found, which work, and what would fix the others
+    Doctor(DoctorArgs),
+    /// Fetch ONNX Runtime with Python's pip and put it where it is found
+    Setup(SetupArgs),
+    /// Measure accuracy (mIoU, IoU per class, pixel accuracy) against labels
+    Eval(EvalArgs),
+    /// Check that a model file does here what it did when it was exported
+    Selftest(SelfTestArgs),
+    /// Compare two devices or two model files, pixel by pixel
+    Verify(VerifyArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct PredictArgs {
+    /// Pictures (png, jpeg, webp): files, folders (with all below), globs, or - for standard input
+    #[arg(required = true, value_name = "SOURCE")]
+    pub sources: Vec<PathBuf>,
+    /// Where masks go: a file for one picture, a folder for many, or - for standard output
+    #[arg(short, long, required = true, value_name = "PATH")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Mask file: indexed (ids with the model's palette), gray (ids as grey values) or color (RGB, no ids)
+    #[arg(long, default_value_t, value_name = "STYLE")]
+    pub mask: MaskStyle,
+    /// Also draw the mask over the picture: a file for one picture, a folder for many
+    #[arg(long, value_name = "PATH")]
+    pub overlay: Option<PathBuf>,
+    /// Weight of the mask's colours in the overlay, 0 to 1
+    #[arg(long, default_value_t = 0.5, value_parser = parse_opacity, value_name = "WEIGHT")]
+    pub opacity: f32,
+    /// Also write classes and times of all pictures as JSON, to a file or - for standard output
+    #[arg(long, value_name = "PATH")]
+    pub json: Option<PathBuf>,
+    /// Say nothing but errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more: every device tried, a line per picture even beside a progress bar
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+impl PredictArgs {
+    /// Where masks go. Only a subcommand may leave it out, which then leaves all of these arguments out.
+    pub fn output(&self) -> &Path {
+        self.output.as_deref().expect("clap demands -o where there is no subcommand")
+    }
+}
+
+/// What network runs where.
+#[derive(Debug, clap::Args)]
+pub struct EngineArgs {
+    /// Model file of lrnnet-export; by default the CamVid model that is part of this program
+    #[arg(short, long, value_name = "MODEL.onnx")]
+    pub model: Option<PathBuf>,
+    /// auto, cpu (ONNX Runtime), tract, cuda[:N] or tensorrt[:N]; only auto falls back
+    #[arg(long, default_value_t, value_name = "DEVICE")]
+    pub device: Device,
+    /// Library of ONNX Runtime, or its folder; searched for by default (see lrnnet-run doctor)
+    #[arg(long, value_name = "PATH")]
+    pub ort_lib: Option<PathBuf>,
+    /// Input size of a dynamic model; by default the picture's aspect ratio near the trained size
+    #[arg(long, value_name = "HxW")]
+    pub imgsz: Option<Size>,
+    /// Threads on the CPU
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+impl EngineArgs {
+    /// A segmenter as these arguments ask for.
+    pub fn builder(&self) -> SegmenterBuilder {
+        let mut builder = lrnnet_run::Segmenter::builder().device(self.device);
+        if let Some(path) = &self.model {
+            builder = builder.model_path(path);
+        }
+        if let Some(path) = &self.ort_lib {
+            builder = builder.ort_library(path);
+        }
+        if let Some(size) = self.imgsz {
+            builder = builder.image_size(size);
+        }
+        if let Some(threads) = self.threads {
+            builder = builder.threads(threads);
+        }
+        builder
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// Library of ONNX Runtime, or its folder; searched for by default
+    #[arg(long, value_name = "PATH")]
+    pub ort_lib: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct SetupArgs {
+    /// Fetch the build with CUDA and TensorRT (about 256 MB) in place of the CPU's (about 24 MB)
+    #[arg(long)]
+    pub gpu: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct EvalArgs {
+    /// Folder of pictures (png, jpeg, webp)
+    #[arg(long, value_name = "DIR")]
+    pub images: PathBuf,
+    /// Folder of labels: for each picture an 8-bit PNG of class ids, of the same stem and size
+    #[arg(long, value_name = "DIR")]
+    pub labels: PathBuf,
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Label id that is left out; by default the model's
+    #[arg(long, value_name = "ID")]
+    pub ignore: Option<u8>,
+    /// Print JSON in place of a table
+    #[arg(long)]
+    pub json: bool,
+    /// Also draw the confusion matrix
+    #[arg(long, value_name = "PNG")]
+    pub confusion: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct SelfTestArgs {
+    /// Model file of lrnnet-export
+    #[arg(value_name = "MODEL.onnx")]
+    pub model: PathBuf,
+    /// auto, cpu (ONNX Runtime), tract, cuda[:N] or tensorrt[:N]; only auto falls back
+    #[arg(long, default_value_t, value_name = "DEVICE")]
+    pub device: Device,
+    /// Library of ONNX Runtime, or its folder; searched for by default
+    #[arg(long, value_name = "PATH")]
+    pub ort_lib: Option<PathBuf>,
+}
+
+impl SelfTestArgs {
+    /// What the engine is opened with.
+    pub fn options(&self) -> EngineOptions {
+        EngineOptions { library: self.ort_lib.clone(), ..EngineOptions::default() }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub struct VerifyArgs {
+    /// Model file of lrnnet-export
+    #[arg(value_name = "MODEL.onnx")]
+    pub model: PathBuf,
+    /// Pictures to compare on; by default one that is generated
+    #[arg(value_name = "IMAGE")]
+    pub pictures: Vec<PathBuf>,
+    /// Device of the model: auto, cpu, tract, cuda[:N] or tensorrt[:N]
+    #[arg(long, default_value_t, value_name = "DEVICE")]
+    pub device: Device,
+    /// Device of the reference
+    #[arg(long, default_value = "tract", value_name = "DEVICE")]
+    pub against: Device,
+    /// Model file of the reference; by default the same file
+    #[arg(long, value_name = "MODEL.onnx")]
+    pub model_b: Option<PathBuf>,
+    /// Part of pixels that must agree, 0 to 1
+    #[arg(long, default_value_t = 0.999, value_parser = parse_part, value_name = "PART")]
+    pub min_agreement: f64,
+    /// Part of the largest logit below which the two best classes of a pixel tie
+    #[arg(long, default_value_t = 1e-3, value_name = "PART")]
+    pub tie: f32,
+    /// Draw where they differ: near ties yellow, real differences red
+    #[arg(long, value_name = "PNG")]
+    pub diff: Option<PathBuf>,
+    /// Print JSON in place of a table
+    #[arg(long)]
+    pub json: bool,
+    /// Library of ONNX Runtime, or its folder; searched for by default
+    #[arg(long, value_name = "PATH")]
+    pub ort_lib: Option<PathBuf>,
+}
+
+fn parse_part(text: &str) -> Result<f64, String> {
+    let part = text.parse().ok().filter(|part| (0.0..=1.0).contains(part));
+    part.ok_or_else(|| format!("`{text}` is no part; expected a number from 0 to 1"))
+}
+
+fn parse_opacity(text: &str) -> Result<f32, String> {
+    let weight = text.parse().ok().filter(|weight| (0.0..=1.0).contains(weight));
+    weight.ok_or_else(|| format!("`{text}` is no opacity; expected a number from 0 to 1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn pictures_and_subcommands_keep_apart() {
+        let parse = |line: &str| Args::try_parse_from(format!("lrnnet-run {line}").split_whitespace());
+        assert!(
+            parse("a.png b.png -o out").is_ok_and(|args| args.predict.sources.len() == 2 && args.command.is_none())
+        );
+        assert!(parse("doctor").is_ok_and(|args| args.predict.sources.is_empty() && args.command.is_some()));
+        assert!(parse("setup --gpu").is_ok());
+        for bad in ["", "a.png", "-o out", "doctor -o out", "a.png -o m.png -q -v", "a.png -o m.png --opacity 2"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The latency distributions as a picture.
+
+use std::io;
+use std::ops::Range;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use image::RgbImage;
+use plotters::prelude::*;
+use plotters::style::register_font;
+
+use super::stats::milliseconds;
+
+/// Columns and rows of the picture.
+const SIZE: (u32, u32) = (1280, 720);
+/// Colours that differ for the colour-blind too (Okabe and Ito).
+const COLORS: [RGBColor; 7] = [
+    RGBColor(0, 114, 178),
+    RGBColor(230, 159, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(213, 94, 0),
+    RGBColor(204, 121, 167),
+    RGBColor(86, 180, 233),
+    RGBColor(0, 0, 0),
+];
+
+/// One row's end-to-end times.
+pub struct Curve {
+    /// What the legend calls it.
+    pub label: String,
+    /// Times in any order, at least one.
+    pub times: Vec<Duration>,
+}
+
+/// Draws the share of runs (0 to 100 %) that took no longer than each latency (milliseconds, logarithmic), one step
+/// line per row. Percentiles are read off directly: p90 is where a line crosses 90 %.
+///
+/// # Errors
+///
+/// What the plotting library reports.
+pub fn draw(curves: &[Curve], title: &str) -> Result<RgbImage> {
+    // A font is part of the program, since not every machine with a GPU has one.
+    register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT)
+        .map_err(|_| anyhow!("the built-in font is broken"))?;
+    let mut pixels = vec![255; (SIZE.0 * SIZE.1 * 3) as usize];
+    {
+        let root = BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area();
+        root.fill(&WHITE)?;
+        let mut chart = ChartBuilder::on(&root)
+            .caption(title, ("sans-serif", 24))
+            .margin(16)
+            .x_label_area_size(48)
+            .y_label_area_size(64)
+            .build_cartesian_2d(range(curves).log_scale(), 0.0..100.0)?;
+        chart
+            .configure_mesh()
+            .x_desc("end-to-end latency, ms (logarithmic)")
+            .y_desc("runs that took no longer, %")
+            .y_label_formatter(&|share| format!("{share:.0}"))
+            .y_max_light_lines(0)
+            .label_style(("sans-serif", 18))
+            .draw()?;
+        for (curve, color) in curves.iter().zip(COLORS.into_iter().cycle()) {
+            let line = LineSeries::new(steps(&curve.times), color.stroke_width(3));
+            let key = move |(x, y)| PathElement::new([(x, y), (x + 24, y)], color.stroke_width(3));
+            chart.draw_series(line)?.label(&*curve.label).legend(key);
+        }
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::LowerRight)
+            .label_font(("sans-serif", 18))
+            .background_style(WHITE.mix(0.9))
+            .border_style(BLACK)
+            .draw()?;
+        root.present()?;
+    }
+    RgbImage::from_raw(SIZE.0, SIZE.1, pixels).ok_or_else(|| io::Error::other("the picture lost its size").into())
+}
+
+/// From a little under the shortest to a little over the longest time.
+fn range(curves: &[Curve]) -> Range<f64> {
+    let times = || curves.iter().flat_map(|curve| &curve.times).map(|&time| milliseconds(time).max(1e-6));
+    let shortest = times().fold(f64::INFINITY, f64::min);
+    let longest = times().fold(0.0, f64::max);
+    shortest.min(longest) / 1.2..longest.max(1e-6) * 1.2
+}
+
+/// Corners of the empirical distribution: it rises by an equal step at each time.
+fn steps(times: &[Duration]) -> Vec<(f64, f64)> {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    let share = |count: usize| 100.0 * count as f64 / sorted.len() as f64;
+    let corners = sorted.iter().enumerate();
+    corners.flat_map(|(i, &time)| [i, i + 1].map(|count| (milliseconds(time).max(1e-6), share(count)))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn curve(label: &str, times: &[u64]) -> Curve {
+        Curve { label: label.to_owned(), times: times.iter().copied().map(Duration::from_millis).collect() }
+    }
+
+    #[test]
+    fn steps_rise_from_nothing_to_everything() {
+        let found = steps(&curve("", &[20, 10]).times);
+        assert_eq!(found, [(10.0, 0.0), (10.0, 50.0), (20.0, 50.0), (20.0, 100.0)]);
+    }
+
+    #[test]
+    fn every_line_and_the_labels_are_drawn() {
+        let curves = [curve("cpu", &[10, 11, 14]), curve("tract", &[90, 92, 120])];
+        let picture = draw(&curves, "two devices").unwrap();
+        assert_eq!(picture.dimensions(), SIZE);
+        let drawn = |color: RGBColor| picture.pixels().any(|pixel| pixel.0 == [color.0, color.1, color.2]);
+        assert!(drawn(COLORS[0]) && drawn(COLORS[1]) && !drawn(COLORS[2]));
+        // Text below the axis: some pixels of the lowest rows are dark.
+        let below = (SIZE.1 - 30..SIZE.1).flat_map(|y| (0..SIZE.0).map(move |x| (x, y)));
+        assert!(below.into_iter().any(|(x, y)| picture.get_pixel(x, y).0[0] < 128));
+    }
+
+    #[test]
+    fn one_time_or_equal_times_make_a_plot_too() {
+        for times in [&[5][..], &[5, 5, 5], &[0]] {
+            assert!(draw(&[curve("only", times)], "").is_ok(), "{times:?}");
+        }
+    }
+}

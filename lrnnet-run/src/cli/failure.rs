@@ -1,0 +1,63 @@
+//! What can end the program, and with which exit code.
+
+use std::process::ExitCode;
+
+use lrnnet_run::BuildError;
+use lrnnet_run::engine::EngineError;
+
+/// Why the program ends without success.
+#[derive(Debug)]
+pub enum Failure {
+    /// Some inputs failed; each was reported when it did.
+    Inputs,
+    /// An input without which there is no result.
+    Input(anyhow::Error),
+    /// A result could not be written.
+    Output(anyhow::Error),
+    /// What was asked for makes no sense, or the model is none.
+    Usage(anyhow::Error),
+    /// The device or its library does not work.
+    Device(anyhow::Error),
+}
+
+impl Failure {
+    /// Prints the error with its causes and gives the exit code.
+    pub fn report(self) -> ExitCode {
+        let (error, code) = match self {
+            Self::Inputs => (None, 1),
+            Self::Input(error) | Self::Output(error) => (Some(error), 1),
+            Self::Usage(error) => (Some(error), 2),
+            Self::Device(error) => (Some(error), 3),
+        };
+        if let Some(error) = error {
+            eprint!("{}", describe(&error));
+        }
+        ExitCode::from(code)
+    }
+}
+
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Engine(EngineError::Model { .. })
+            | BuildError::Model(_)
+            | BuildError::StaticSize { .. }
+            | BuildError::Multiple { .. }
+            | BuildError::Batch { .. } => Self::Usage(error.into()),
+            _ => Self::Device(error.into()),
+        }
+    }
+}
+
+/// `error: ...` and a line `caused by: ...` for each cause that says something new.
+pub fn describe(error: &anyhow::Error) -> String {
+    let mut said = format!("error: {error}\n");
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        // A transparent error, or one that quotes its cause, would say the same twice.
+        if !said.contains(&cause) {
+            said += &format!("caused by: {cause}\n");
+        }
+    }
+    said
+}

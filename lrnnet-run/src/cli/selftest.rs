@@ -1,0 +1,35 @@
+//! `lrnnet-run selftest`: does the file do here what it did at export?
+
+use anyhow::{Context, anyhow};
+use lrnnet_run::selftest::{self, SelfTestError, Verdict};
+use lrnnet_run::{Model, engine};
+
+use super::args::SelfTestArgs;
+use super::failure::Failure;
+use super::predict::to_stdout;
+
+/// Runs the self-test of a file on a device.
+pub fn run(args: &SelfTestArgs) -> Result<(), Failure> {
+    let model = Model::open(&args.model).map_err(|error| Failure::Usage(error.into()))?;
+    let notice = |text: &str| eprintln!("note: {text}");
+    let opened = engine::open(&model, args.device, &args.options(), &notice).map_err(lrnnet_run::BuildError::from)?;
+    let mut engine = opened.engine;
+    let verdict = selftest::run(&model, engine.as_mut()).map_err(|error| match error {
+        SelfTestError::Engine(error) => Failure::Device(error.into()),
+        error => Failure::Usage(anyhow!(error).context(format!("cannot test {}", args.model.display()))),
+    })?;
+    let place = format!("{} on {}", args.model.display(), engine.description());
+    let line = match verdict {
+        Verdict::Equal => format!("passed: {place} gives the class map of the export, byte for byte"),
+        Verdict::WithinNearTies { changed, near_ties } => format!(
+            "passed: {place} gives another class in {changed} pixels or a few more; {near_ties} were near ties at export"
+        ),
+        Verdict::Different { changed, near_ties } => {
+            return Err(Failure::Input(anyhow!(
+                "{place} gives another class in at least {changed} pixels, but only {near_ties} were near ties at \
+                 export; expected the class map of the export. Export the file again, or try another device"
+            )));
+        }
+    };
+    to_stdout(format!("{line}\n").as_bytes()).context("cannot write to standard output").map_err(Failure::Output)
+}

@@ -1,0 +1,100 @@
+//! `lrnnet-run verify`: two devices or two files on the same pictures.
+
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use lrnnet_run::compare::Comparison;
+use lrnnet_run::{Device, Segmenter, mask, picture, selftest};
+use serde_json::json;
+
+use super::args::VerifyArgs;
+use super::failure::Failure;
+use super::predict::{to_stdout, write};
+use super::sources::Target;
+
+/// Compares the model on one device with the reference: the same file on another, or another file.
+pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
+    let reference_model = args.model_b.as_ref().unwrap_or(&args.model);
+    if args.device == args.against && args.model_b.is_none() {
+        return Err(Failure::Usage(anyhow!("both sides are {} on {}; name another device or --model-b", args.model.display(), args.device)));
+    }
+    if args.diff.is_some() && args.pictures.len() > 1 {
+        return Err(Failure::Usage(anyhow!("--diff draws one picture, but {} were given; name one", args.pictures.len())));
+    }
+    let mut candidate = open(args, &args.model, args.device)?;
+    let mut reference = open(args, reference_model, args.against)?;
+    let names = reference.metadata().classes.names.clone();
+    if candidate.metadata().classes.names != names {
+        return Err(Failure::Usage(anyhow!("{} and {} have other classes; nothing to compare", args.model.display(), reference_model.display())));
+    }
+    let mut comparison = Comparison::new(names.len(), args.tie);
+    for path in pictures(args) {
+        let picture = match path {
+            Some(path) => picture::open(path).with_context(|| format!("picture {}", path.display())).map_err(Failure::Input)?,
+            None => selftest::picture(reference.model().trained_size()),
+        };
+        let drawn = comparison
+            .add(&picture, &mut candidate, &mut reference)
+            .context("cannot compare")
+            .map_err(Failure::Input)?;
+        if let Some(target) = &args.diff {
+            write(&Target::new(target), |out| mask::write_picture(&drawn, out)).map_err(Failure::Output)?;
+        }
+    }
+    let text = if args.json { json(&comparison, &names, &candidate, &reference) } else { table(&comparison, &names, &candidate, &reference, args.tie) };
+    to_stdout(text.as_bytes()).context("cannot write to standard output").map_err(Failure::Output)?;
+    if comparison.agreement() < args.min_agreement {
+        let (found, expected) = (100.0 * comparison.agreement(), 100.0 * args.min_agreement);
+        return Err(Failure::Input(anyhow!("{found:.4} % of the pixels agree; expected at least {expected} % (--min-agreement)")));
+    }
+    Ok(())
+}
+
+/// The pictures that were named, or one that is generated.
+fn pictures(args: &VerifyArgs) -> Vec<Option<&Path>> {
+    if args.pictures.is_empty() { vec![None] } else { args.pictures.iter().map(|path| Some(path.as_path())).collect() }
+}
+
+fn open(args: &VerifyArgs, model: &Path, device: Device) -> Result<Segmenter, Failure> {
+    let mut builder = Segmenter::builder().model_path(model).device(device).on_notice(|text| eprintln!("note: {text}"));
+    if let Some(library) = &args.ort_lib {
+        builder = builder.ort_library(library);
+    }
+    Ok(builder.build()?)
+}
+
+fn table(comparison: &Comparison, names: &[String], candidate: &Segmenter, reference: &Segmenter, tie: f32) -> String {
+    let mut text = format!("{} ({})\n", candidate.model().name(), candidate.runtime());
+    text += &format!("against {} ({})\n\n", reference.model().name(), reference.runtime());
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
+    for (name, iou) in names.iter().zip(comparison.confusion.iou()) {
+        let iou = iou.map_or_else(|| "absent".to_owned(), |iou| format!("{:.3} %", 100.0 * iou));
+        text += &format!("IoU {name:width$} {iou:>10}\n");
+    }
+    text += &format!("\n{:.4} % of {} pixels agree\n", 100.0 * comparison.agreement(), comparison.pixels());
+    let differing = comparison.differing();
+    text += &match comparison.near_ties {
+        Some(ties) => format!("{differing} differ: {ties} near ties (margin below {tie:e} of the scale), {} real\n", differing - ties),
+        None => format!("{differing} differ; near ties cannot be told, the reference has no logits (export it with --head both)\n"),
+    };
+    match comparison.logits {
+        Some(logits) => text + &format!("largest logit difference {:.2e} at a scale of {:.1}\n", logits.largest, logits.scale),
+        None => text,
+    }
+}
+
+fn json(comparison: &Comparison, names: &[String], candidate: &Segmenter, reference: &Segmenter) -> String {
+    let side = |s: &Segmenter| json!({ "model": s.model().name(), "runtime": s.runtime(), "weights_sha256": s.metadata().weights_sha256 });
+    let iou: serde_json::Map<_, _> = names.iter().cloned().zip(comparison.confusion.iou().into_iter().map(|iou| json!(iou))).collect();
+    let report = json!({
+        "candidate": side(candidate),
+        "reference": side(reference),
+        "pixels": comparison.pixels(),
+        "agreement": comparison.agreement(),
+        "iou": iou,
+        "differing": comparison.differing(),
+        "near_ties": comparison.near_ties,
+        "logits": comparison.logits.map(|l| json!({ "largest_difference": l.largest, "scale": l.scale })),
+    });
+    format!("{report:#}\n")
+}

@@ -1,0 +1,102 @@
+//! What CUDA and TensorRT need besides ONNX Runtime: where it lies and what to say when it is missing.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use super::library::Library;
+use super::{EngineError, RuntimeCause};
+use crate::device::Device;
+
+const GET_PROVIDERS: &str = "run `lrnnet-run setup --gpu` to install ONNX Runtime with CUDA and TensorRT";
+const GET_CUDA: &str = "install CUDA 13 and cuDNN 9 (`python3 -m pip install nvidia-cublas nvidia-cuda-nvrtc \
+                        nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-curand`) and put their folders on \
+                        LD_LIBRARY_PATH";
+const GET_TENSORRT: &str = "install TensorRT 10 (libnvinfer.so.10, libnvonnxparser.so.10) and put its folder on \
+                            LD_LIBRARY_PATH";
+const GET_DRIVER: &str = "install NVIDIA's driver on a machine with an NVIDIA GPU (`nvidia-smi` must list the GPU), or \
+                          use --device cpu";
+
+/// Refuses early where the execution provider's own library is not beside ONNX Runtime's.
+pub fn check_provider(device: Device, library: &Library) -> Result<(), EngineError> {
+    let (Some(file), Some(folder)) = (provider_file(device), library.folder()) else { return Ok(()) };
+    if folder.join(&file).is_file() {
+        return Ok(());
+    }
+    let why = format!("{file} is not beside ONNX Runtime in {}", folder.display());
+    Err(EngineError::Device { device, why, fix: GET_PROVIDERS.to_owned(), source: None })
+}
+
+/// File name of the library of the execution provider that `device` needs.
+pub fn provider_file(device: Device) -> Option<String> {
+    let provider = match device {
+        Device::Cuda(_) => "cuda",
+        Device::TensorRt(_) => "tensorrt",
+        Device::Auto | Device::Cpu | Device::Tract => return None,
+    };
+    Some(format!("{}onnxruntime_providers_{provider}{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX))
+}
+
+/// Says what a failure of ONNX Runtime on `device` means and what to do about it.
+pub fn explain(device: Device, cause: RuntimeCause) -> EngineError {
+    let text = cause.to_string();
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let (why, fix) = if has(&["libnvinfer", "libnvonnxparser"]) {
+        ("TensorRT's libraries are not found", GET_TENSORRT)
+    } else if has(&["libcuda.so"]) {
+        ("NVIDIA's driver is not found", GET_DRIVER)
+    } else if has(&["cannot open shared object"]) {
+        ("a library of CUDA or cuDNN is not found", GET_CUDA)
+    } else if has(&["no CUDA-capable device", "driver version is insufficient", "CUDA driver", "no device"]) {
+        ("there is no usable NVIDIA GPU or driver", GET_DRIVER)
+    } else if has(&["invalid device ordinal", "Invalid device"]) {
+        ("there is no GPU of this number", "name one that `nvidia-smi` lists")
+    } else if has(&["not enabled in this build"]) {
+        ("this build of ONNX Runtime has no such execution provider", GET_PROVIDERS)
+    } else {
+        ("its execution provider does not start", "run `lrnnet-run doctor` to see what was found")
+    };
+    EngineError::Device { device, why: why.to_owned(), fix: fix.to_owned(), source: Some(cause) }
+}
+
+/// The folders of CUDA's and cuDNN's libraries that Python packages of NVIDIA bring, the user's own first.
+///
+/// CUDA 13's packages share `nvidia/cu13/lib`; cuDNN has `nvidia/cudnn/lib`.
+pub fn python_folders() -> (Option<PathBuf>, Option<PathBuf>) {
+    let prefixes = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(env::var_os).map(PathBuf::from);
+    let usual = [dirs::home_dir().map(|home| home.join(".local")), Some("/usr/local".into()), Some("/usr".into())];
+    let roots: Vec<PathBuf> = prefixes.chain(usual.into_iter().flatten()).collect();
+    let folder = |package: &str, library: &str| {
+        let found = roots.iter().flat_map(|root| packages_below(root));
+        found.map(|packages| packages.join("nvidia").join(package).join("lib")).find(|lib| lib.join(library).exists())
+    };
+    (folder("cu13", "libcudart.so.13"), folder("cudnn", "libcudnn.so.9"))
+}
+
+fn packages_below(root: &Path) -> Vec<PathBuf> {
+    let entries = root.join("lib").read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
+    let pythons = entries.filter(|path| path.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"python3")));
+    pythons.flat_map(|python| [python.join("site-packages"), python.join("dist-packages")]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_get_the_remedy_that_helps() {
+        let cases = [
+            ("libcublasLt.so.13: cannot open shared object file: No such file", "CUDA 13"),
+            ("libcuda.so.1: cannot open shared object file", "driver"),
+            ("CUDA failure 100: no CUDA-capable device is detected", "driver"),
+            ("CUDA failure 35: CUDA driver version is insufficient", "driver"),
+            ("CUDA failure 101: invalid device ordinal", "nvidia-smi"),
+            ("libnvinfer.so.10: cannot open shared object file", "TensorRT 10"),
+            ("CUDA execution provider is not enabled in this build.", "setup --gpu"),
+            ("something new", "doctor"),
+        ];
+        for (text, remedy) in cases {
+            let error = explain(Device::Cuda(0), text.into()).to_string();
+            assert!(error.contains(remedy), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The one narrow door to the runtimes.
+
+mod gpu;
+pub mod library;
+mod ort;
+mod select;
+mod tract;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+pub use select::{Opened, open};
+
+use crate::device::Device;
+use crate::model::Output;
+use crate::size::Size;
+
+/// What goes into a network: `batch` pictures of one size.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// Values in the kind that the model takes.
+    pub data: Data<'a>,
+    /// Number of pictures.
+    pub batch: usize,
+    /// Height and width of each.
+    pub size: Size,
+}
+
+/// Values of an [`Input`].
+#[derive(Clone, Copy, Debug)]
+pub enum Data<'a> {
+    /// Normalised floats `[n, 3, h, w]`.
+    F32Nchw(&'a [f32]),
+    /// RGB bytes `[n, h, w, 3]`.
+    U8Nhwc(&'a [u8]),
+}
+
+/// What comes out of a network. The room is reused from run to run; an output that the model lacks stays empty.
+#[derive(Clone, Debug, Default)]
+pub struct Outputs {
+    /// Class ids `[n, h, w]`.
+    pub class_map: Vec<u8>,
+    /// Scores `[n, classes, h, w]`.
+    pub logits: Vec<f32>,
+    /// Scores `[n, classes, h/8, w/8]`.
+    pub logits8: Vec<f32>,
+}
+
+/// Room for one output.
+enum Slot<'a> {
+    Bytes(&'a mut Vec<u8>),
+    Floats(&'a mut Vec<f32>),
+}
+
+impl Outputs {
+    fn slot(&mut self, output: Output) -> Slot<'_> {
+        match output {
+            Output::ClassMap => Slot::Bytes(&mut self.class_map),
+            Output::Logits => Slot::Floats(&mut self.logits),
+            Output::Logits8 => Slot::Floats(&mut self.logits8),
+        }
+    }
+}
+
+/// Puts `values` into `room`, keeping its allocation.
+fn refill<T: Copy>(room: &mut Vec<T>, values: &[T]) {
+    room.clear();
+    room.extend_from_slice(values);
+}
+
+/// A network that is loaded into a runtime.
+pub trait Engine: Send {
+    /// Does what a first run of this shape would do besides running, so that later runs take their usual time.
+    ///
+    /// # Errors
+    ///
+    /// A shape that the model cannot take, or a device that does not work.
+    fn prepare(&mut self, batch: usize, size: Size) -> Result<(), EngineError>;
+
+    /// Runs the network once.
+    ///
+    /// # Errors
+    ///
+    /// What the runtime reports.
+    fn run(&mut self, input: &Input<'_>, outputs: &mut Outputs) -> Result<(), EngineError>;
+
+    /// Runtime, version and device, in words.
+    fn description(&self) -> &str;
+}
+
+/// How to open an engine.
+#[derive(Clone, Debug, Default)]
+pub struct EngineOptions {
+    /// ONNX Runtime's library, or its folder; searched for where it is not given.
+    pub library: Option<PathBuf>,
+    /// Threads of one run on the CPU; the runtime's choice where it is not given.
+    pub threads: Option<NonZeroUsize>,
+}
+
+/// The cause of a failure inside a runtime.
+pub type RuntimeCause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why an engine cannot be opened or run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// ONNX Runtime's library is missing or unfit.
+    #[error(transparent)]
+    Library(#[from] library::LibraryError),
+    /// The device does not work here.
+    #[error("device {device} does not work here: {why}\n{fix}")]
+    Device {
+        /// The device that was asked for.
+        device: Device,
+        /// What is missing.
+        why: String,
+        /// What to do.
+        fix: String,
+        /// What the runtime reports.
+        source: Option<RuntimeCause>,
+    },
+    /// The runtime does not take the model.
+    #[error("{runtime} does not take the model at input size {size}")]
+    Model {
+        /// Name of the runtime.
+        runtime: &'static str,
+        /// Height and width; `any` where they are not fixed yet.
+        size: String,
+        /// What the runtime reports.
+        source: RuntimeCause,
+    },
+    /// A run failed.
+    #[error("running the network in {runtime} failed")]
+    Run {
+        /// Name of the runtime.
+        runtime: &'static str,
+        /// What the runtime reports.
+        source: RuntimeCause,
+    },
+}

@@ -1,0 +1,118 @@
+//! tract: the runtime that is part of this program. Every call of it stands here.
+
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::multithread::{Executor, multithread_tract_scope};
+
+use super::{Data, Engine, EngineError, EngineOptions, Input, Outputs, RuntimeCause, Slot, refill};
+use crate::model::{Model, Output};
+use crate::size::Size;
+
+const RUNTIME: &str = "tract";
+/// Plans kept at a time. A folder of pictures rarely has more sizes, and each plan holds the weights again.
+const MAX_PLANS: usize = 4;
+
+type Plan = Arc<TypedRunnableModel>;
+
+/// A model in tract, with one optimised plan for each input shape: tract plans best for concrete shapes.
+pub struct TractEngine {
+    model: InferenceModel,
+    outputs: Vec<Output>,
+    channels_last: bool,
+    /// Most recently used first.
+    plans: Vec<((usize, Size), Plan)>,
+    executor: Executor,
+    description: String,
+}
+
+impl TractEngine {
+    /// Loads `model`.
+    ///
+    /// # Errors
+    ///
+    /// A model that tract cannot read.
+    pub fn open(model: &Model, options: &EngineOptions) -> Result<Self, EngineError> {
+        let read = || tract_onnx::onnx().model_for_read(&mut Cursor::new(model.bytes()));
+        let size = model.fixed_size().map_or_else(|| "any".to_owned(), |size| size.to_string());
+        let inference = guarded(read).map_err(|source| EngineError::Model { runtime: RUNTIME, size, source })?;
+        let cores = std::thread::available_parallelism();
+        let threads = options.threads.or(cores.ok()).map_or(1, usize::from);
+        let executor = if threads > 1 { Executor::multithread(threads) } else { Executor::SingleThread };
+        Ok(Self {
+            model: inference,
+            outputs: model.outputs().to_vec(),
+            channels_last: model.input_kind() == lrnnet_graph::InputKind::U8Nhwc,
+            plans: vec![],
+            executor,
+            description: format!("tract, {threads} CPU thread{}", if threads == 1 { "" } else { "s" }),
+        })
+    }
+
+    /// The plan for a shape: kept from before or made now.
+    fn plan(&mut self, batch: usize, size: Size) -> Result<Plan, EngineError> {
+        let key = (batch, size);
+        if let Some(at) = self.plans.iter().position(|(known, _)| *known == key) {
+            self.plans[..=at].rotate_right(1);
+        } else {
+            let plan = guarded(|| self.make_plan(batch, size)).map_err(|source| EngineError::Model {
+                runtime: RUNTIME,
+                size: size.to_string(),
+                source,
+            })?;
+            self.plans.truncate(MAX_PLANS - 1);
+            self.plans.insert(0, (key, plan));
+        }
+        Ok(self.plans[0].1.clone())
+    }
+
+    fn make_plan(&self, batch: usize, Size { height, width }: Size) -> TractResult<Plan> {
+        let fact =
+            if self.channels_last { u8::fact([batch, height, width, 3]) } else { f32::fact([batch, 3, height, width]) };
+        self.model.clone().with_input_fact(0, fact.into())?.into_optimized()?.into_runnable()
+    }
+}
+
+impl Engine for TractEngine {
+    fn prepare(&mut self, batch: usize, size: Size) -> Result<(), EngineError> {
+        self.plan(batch, size).map(drop)
+    }
+
+    fn run(&mut self, input: &Input<'_>, outputs: &mut Outputs) -> Result<(), EngineError> {
+        let plan = self.plan(input.batch, input.size)?;
+        let executor = self.executor.clone();
+        let run = || {
+            let results = multithread_tract_scope(executor, || plan.run(tvec![tensor(input)?.into()]))?;
+            for (output, value) in self.outputs.iter().zip(&results) {
+                match outputs.slot(*output) {
+                    Slot::Bytes(room) => refill(room, value.try_as_plain_ram()?.as_slice::<u8>()?),
+                    Slot::Floats(room) => refill(room, value.try_as_plain_ram()?.as_slice::<f32>()?),
+                }
+            }
+            Ok(())
+        };
+        guarded(run).map_err(|source| EngineError::Run { runtime: RUNTIME, source })
+    }
+
+    fn description(&self) -> &str {
+        &self.description
+    }
+}
+
+fn tensor(input: &Input<'_>) -> TractResult<Tensor> {
+    let Size { height, width } = input.size;
+    match input.data {
+        Data::F32Nchw(values) => Tensor::from_shape(&[input.batch, 3, height, width], values),
+        Data::U8Nhwc(values) => Tensor::from_shape(&[input.batch, height, width, 3], values),
+    }
+}
+
+/// Runs `work` and makes an error of a panic: tract checks less than it assumes about a graph it has not seen.
+fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, RuntimeCause> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|error| format!("{error:#}").into()),
+        Err(_) => Err("tract panicked on this graph".into()),
+    }
+}

@@ -1,0 +1,156 @@
+//! Masks as PNG files, and masks drawn over pictures.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::str::FromStr;
+
+use image::{GrayImage, RgbImage};
+use lrnnet_graph::Color;
+
+/// How class ids are stored in a mask file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MaskStyle {
+    /// 8-bit palette PNG: index = class id, palette = the model's. Readers see ids, viewers see colours.
+    #[default]
+    Indexed,
+    /// 8-bit grey PNG: value = class id. Looks black in a viewer.
+    Gray,
+    /// RGB PNG in the model's colours, without ids.
+    Color,
+}
+
+const STYLES: [(&str, MaskStyle); 3] =
+    [("indexed", MaskStyle::Indexed), ("gray", MaskStyle::Gray), ("color", MaskStyle::Color)];
+
+impl fmt::Display for MaskStyle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = STYLES.iter().find(|(_, style)| style == self).map_or("", |(word, _)| word);
+        f.write_str(word)
+    }
+}
+
+/// A word that is no mask style.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no mask style; expected indexed, gray or color")]
+pub struct UnknownStyle(String);
+
+impl FromStr for MaskStyle {
+    type Err = UnknownStyle;
+
+    fn from_str(word: &str) -> Result<Self, UnknownStyle> {
+        let found = STYLES.iter().find(|(known, _)| *known == word);
+        found.map(|(_, style)| *style).ok_or_else(|| UnknownStyle(word.to_owned()))
+    }
+}
+
+/// Writes `mask` as a PNG file; `palette` holds the colour of each class id.
+///
+/// # Errors
+///
+/// What the writer reports.
+pub fn write_png(mask: &GrayImage, palette: &[Color], style: MaskStyle, out: &mut dyn Write) -> io::Result<()> {
+    match style {
+        MaskStyle::Indexed => encode(mask.dimensions(), mask.as_raw(), png::ColorType::Indexed, palette, out),
+        MaskStyle::Gray => encode(mask.dimensions(), mask.as_raw(), png::ColorType::Grayscale, &[], out),
+        MaskStyle::Color => {
+            let colors: Vec<u8> = mask.as_raw().iter().flat_map(|&id| color_of(id, palette)).collect();
+            encode(mask.dimensions(), &colors, png::ColorType::Rgb, &[], out)
+        }
+    }
+}
+
+/// Writes an RGB picture as a PNG file.
+///
+/// # Errors
+///
+/// What the writer reports.
+pub fn write_picture(picture: &RgbImage, out: &mut dyn Write) -> io::Result<()> {
+    encode(picture.dimensions(), picture.as_raw(), png::ColorType::Rgb, &[], out)
+}
+
+/// `picture` with the colours of `mask` laid over it: `opacity` 0 leaves the picture, 1 leaves the colours.
+///
+/// # Panics
+///
+/// When picture and mask differ in size.
+pub fn overlay(picture: &RgbImage, mask: &GrayImage, palette: &[Color], opacity: f32) -> RgbImage {
+    assert_eq!(picture.dimensions(), mask.dimensions(), "picture and mask must have one size");
+    let weight = (opacity.clamp(0.0, 1.0) * 256.0).round() as u32;
+    let blend = |under: u8, over: u8| ((u32::from(under) * (256 - weight) + u32::from(over) * weight + 128) >> 8) as u8;
+    let mut out = picture.clone();
+    for (pixel, id) in out.pixels_mut().zip(mask.as_raw()) {
+        let color = color_of(*id, palette);
+        pixel.0 = std::array::from_fn(|channel| blend(pixel.0[channel], color[channel]));
+    }
+    out
+}
+
+fn color_of(id: u8, palette: &[Color]) -> Color {
+    palette.get(usize::from(id)).copied().unwrap_or_default()
+}
+
+fn encode(
+    (width, height): (u32, u32),
+    data: &[u8],
+    color: png::ColorType,
+    palette: &[Color],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut encoder = png::Encoder::new(out, width, height);
+    encoder.set_color(color);
+    encoder.set_depth(png::BitDepth::Eight);
+    if color == png::ColorType::Indexed {
+        encoder.set_palette(palette.as_flattened());
+    }
+    let mut writer = encoder.write_header().map_err(io_error)?;
+    writer.write_image_data(data).map_err(io_error)?;
+    writer.finish().map_err(io_error)
+}
+
+fn io_error(error: png::EncodingError) -> io::Error {
+    match error {
+        png::EncodingError::IoError(error) => error,
+        other => io::Error::new(io::ErrorKind::InvalidData, other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PALETTE: [Color; 3] = [[10, 20, 30], [200, 100, 0], [0, 0, 255]];
+
+    fn mask() -> GrayImage {
+        GrayImage::from_raw(3, 2, vec![0, 1, 2, 2, 1, 0]).unwrap()
+    }
+
+    #[test]
+    fn every_style_reads_back() {
+        let colors: Vec<u8> = mask().as_raw().iter().flat_map(|&id| PALETTE[usize::from(id)]).collect();
+        let cases = [
+            (MaskStyle::Indexed, png::ColorType::Indexed, mask().into_raw()),
+            (MaskStyle::Gray, png::ColorType::Grayscale, mask().into_raw()),
+            (MaskStyle::Color, png::ColorType::Rgb, colors),
+        ];
+        for (style, color, expected) in cases {
+            let mut bytes = vec![];
+            write_png(&mask(), &PALETTE, style, &mut bytes).unwrap();
+            let mut reader = png::Decoder::new(io::Cursor::new(bytes)).read_info().unwrap();
+            let mut data = vec![0; reader.output_buffer_size().unwrap()];
+            let info = reader.next_frame(&mut data).unwrap();
+            assert_eq!((info.color_type, &data[..info.buffer_size()]), (color, &expected[..]), "{style}");
+            let palette = reader.info().palette.as_deref();
+            assert_eq!(palette, (style == MaskStyle::Indexed).then_some(PALETTE.as_flattened()), "{style}");
+            assert_eq!(style.to_string().parse(), Ok(style));
+        }
+    }
+
+    #[test]
+    fn opacity_blends_between_picture_and_colours() {
+        let picture = RgbImage::from_pixel(3, 2, image::Rgb([100, 100, 100]));
+        let top = |opacity| overlay(&picture, &mask(), &PALETTE, opacity).into_raw()[..6].to_vec();
+        assert_eq!(top(0.0), [100; 6]);
+        assert_eq!(top(1.0), [10, 20, 30, 200, 100, 0]);
+        assert_eq!(top(0.5), [55, 60, 65, 150, 100, 50]);
+    }
+}

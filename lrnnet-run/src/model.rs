@@ -1,0 +1,254 @@
+//! A model file with everything the runtime needs to know about it.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use lrnnet_graph::onnx::proto::ElementType;
+use lrnnet_graph::onnx::{FileError, ModelFile, Port};
+use lrnnet_graph::{InputKind, Metadata, RESIZE_RULE, UnknownWord};
+
+use crate::size::Size;
+
+/// Bytes read of a model file before it is refused; the reader of the format has a stricter limit.
+const MAX_FILE: u64 = 256 << 20;
+
+/// An output of a model, by what it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// `class_map`: uint8 `[n, h, w]`.
+    ClassMap,
+    /// `logits`: float32 `[n, classes, h, w]`.
+    Logits,
+    /// `logits8`: float32 `[n, classes, h/8, w/8]`.
+    Logits8,
+}
+
+/// A model that was read, understood and found to be one that this program can feed.
+#[derive(Clone, Debug)]
+pub struct Model {
+    name: String,
+    bytes: Cow<'static, [u8]>,
+    file: ModelFile,
+    kind: InputKind,
+    outputs: Vec<Output>,
+    fixed_batch: Option<usize>,
+    fixed_size: Option<Size>,
+}
+
+impl Model {
+    /// The trained model that is compiled into the program: LRNNet C for CamVid's 11 classes at 360 x 480.
+    ///
+    /// # Errors
+    ///
+    /// None in a released program.
+    pub fn embedded() -> Result<Self, ModelError> {
+        const BYTES: &[u8] = include_bytes!("../../models/lrnnet-c-camvid.onnx");
+        Self::from_bytes("compiled into the program", Cow::Borrowed(BYTES))
+    }
+
+    /// Reads the model file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read or that is no model of this project.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        let name = path.display().to_string();
+        let read = || {
+            let mut bytes = vec![];
+            File::open(path)?.take(MAX_FILE).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        match read() {
+            Ok(bytes) => Self::from_bytes(&name, Cow::Owned(bytes)),
+            Err(error) => Err(ModelError { name, problem: ModelProblem::Read(error) }),
+        }
+    }
+
+    /// Reads the bytes of a model file; `name` stands for it in messages.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are no model of this project.
+    pub fn from_bytes(name: &str, bytes: Cow<'static, [u8]>) -> Result<Self, ModelError> {
+        Self::understand(name.to_owned(), bytes).map_err(|problem| ModelError { name: name.to_owned(), problem })
+    }
+
+    fn understand(name: String, bytes: Cow<'static, [u8]>) -> Result<Self, ModelProblem> {
+        let file = ModelFile::parse(&bytes)?;
+        let metadata = file.metadata();
+        check_word("task", &metadata.task, "semantic-segmentation")?;
+        check_word("color_order", &metadata.color_order, "RGB")?;
+        check_word("resize", &metadata.resize, RESIZE_RULE)?;
+        check_numbers(metadata)?;
+        let kind = metadata.input.parse::<InputKind>()?;
+        let [fixed_batch, height, width] = input_extents(kind, file.input())?;
+        let fixed_size = match (height, width) {
+            (Some(height), Some(width)) => Some(Size::new(height, width)),
+            (None, None) => None,
+            _ => return Err(ModelProblem::Port { name: file.input().name.clone(), found: file.input().shape.clone() }),
+        };
+        let outputs = file.outputs().iter().map(output_of).collect::<Result<_, _>>()?;
+        Ok(Self { name, bytes, kind, outputs, fixed_batch, fixed_size, file })
+    }
+
+    /// What the model is called in messages: its path, or that it is compiled in.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file's bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What the file says of itself.
+    pub fn metadata(&self) -> &Metadata {
+        self.file.metadata()
+    }
+
+    /// What the model takes in.
+    pub fn input_kind(&self) -> InputKind {
+        self.kind
+    }
+
+    /// Name of the input.
+    pub fn input_name(&self) -> &str {
+        &self.file.input().name
+    }
+
+    /// The outputs in the file's order, at least one.
+    pub fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.metadata().classes.names.len()
+    }
+
+    /// Pictures per run, where the file fixes it.
+    pub fn fixed_batch(&self) -> Option<usize> {
+        self.fixed_batch
+    }
+
+    /// Height and width of the input, where the file fixes them.
+    pub fn fixed_size(&self) -> Option<Size> {
+        self.fixed_size
+    }
+
+    /// Height and width that the weights were trained for.
+    pub fn trained_size(&self) -> Size {
+        let [height, width] = self.metadata().trained_size;
+        Size::new(height, width)
+    }
+
+    /// The input size for a picture of size `picture`.
+    ///
+    /// A static model has one size, to which pictures are stretched. A dynamic one runs at the picture's aspect ratio
+    /// with about as many pixels as it was trained for, rounded to multiples of its
+    /// [`size_multiple`](Metadata::size_multiple).
+    pub fn input_size(&self, picture: Size) -> Size {
+        if let Some(size) = self.fixed_size {
+            return size;
+        }
+        let scale = (self.trained_size().area() as f64 / picture.area().max(1) as f64).sqrt();
+        let scaled = |extent: usize| ((extent as f64 * scale).round() as usize).min(crate::picture::MAX_SIDE as usize);
+        Size::new(scaled(picture.height), scaled(picture.width)).rounded_to(self.metadata().size_multiple)
+    }
+}
+
+fn check_word(key: &'static str, found: &str, expected: &'static str) -> Result<(), ModelProblem> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(ModelProblem::Word { key, found: found.to_owned(), expected })
+}
+
+fn check_numbers(metadata: &Metadata) -> Result<(), ModelProblem> {
+    let classes = &metadata.classes;
+    let sides = metadata.trained_size.iter().chain([&metadata.size_multiple]);
+    let normalizes = metadata.mean.iter().all(|m| m.is_finite()) && metadata.std.iter().all(|s| *s > 0.0);
+    let checks = [
+        ("class_names", (2..=256).contains(&classes.names.len()), "2 to 256 names"),
+        ("palette", classes.palette.len() == classes.names.len(), "one colour per class name"),
+        ("trained_size and size_multiple", sides.into_iter().all(|n| (1..=16_384).contains(n)), "1 to 16384"),
+        ("mean and std", normalizes, "finite means and positive deviations"),
+    ];
+    match checks.into_iter().find(|(_, holds, _)| !holds) {
+        Some((key, _, expected)) => Err(ModelProblem::Number { key, expected }),
+        None => Ok(()),
+    }
+}
+
+/// Batch, height and width, where they are fixed.
+fn input_extents(kind: InputKind, port: &Port) -> Result<[Option<usize>; 3], ModelProblem> {
+    let wrong = || ModelProblem::Port { name: port.name.clone(), found: port.shape.clone() };
+    let &[n, a, b, c] = port.shape.as_slice() else { return Err(wrong()) };
+    let (element, channels, extents) = match kind {
+        InputKind::F32Nchw => (ElementType::Float32, a, [n, b, c]),
+        InputKind::U8Nhwc => (ElementType::Uint8, c, [n, a, b]),
+    };
+    let plausible = extents.iter().flatten().all(|extent| (1..=16_384).contains(extent));
+    if port.element == element && channels == Some(3) && plausible { Ok(extents) } else { Err(wrong()) }
+}
+
+fn output_of(port: &Port) -> Result<Output, ModelProblem> {
+    match (port.name.as_str(), port.element, port.shape.len()) {
+        ("class_map", ElementType::Uint8, 3) => Ok(Output::ClassMap),
+        ("logits", ElementType::Float32, 4) => Ok(Output::Logits),
+        ("logits8", ElementType::Float32, 4) => Ok(Output::Logits8),
+        _ => Err(ModelProblem::Port { name: port.name.clone(), found: port.shape.clone() }),
+    }
+}
+
+/// A model that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use the model {name}")]
+pub struct ModelError {
+    name: String,
+    #[source]
+    problem: ModelProblem,
+}
+
+/// Why a model cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelProblem {
+    /// Not readable.
+    #[error("cannot read the file: {0}")]
+    Read(#[from] io::Error),
+    /// No model file of this project.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A word in the metadata that this program does not know.
+    #[error("metadata `{key}` is {found:?}; expected {expected:?}; use a program of the file's version")]
+    Word {
+        /// Key.
+        key: &'static str,
+        /// Word found.
+        found: String,
+        /// Word expected.
+        expected: &'static str,
+    },
+    /// A kind of input that this program does not know.
+    #[error("metadata `input`: {0}")]
+    Input(#[from] UnknownWord),
+    /// Numbers in the metadata that no network has.
+    #[error("metadata {key} is out of range; expected {expected}; export the model again")]
+    Number {
+        /// Keys.
+        key: &'static str,
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// An input or output that does not fit the metadata.
+    #[error("`{name}` of shape {found:?} is no input or output of an LRNNet model; export it with lrnnet-export")]
+    Port {
+        /// Name.
+        name: String,
+        /// Extents, `None` where the caller chooses.
+        found: Vec<Option<usize>>,
+    },
+}

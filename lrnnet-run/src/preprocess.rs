@@ -1,0 +1,104 @@
+//! From a picture to the network's input: resize, then normalise.
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer as Kernel};
+use image::RgbImage;
+use lrnnet_graph::{InputKind, Metadata};
+
+use crate::engine::{Data, Input};
+use crate::size::Size;
+
+/// The one resize of this project: bilinear between pixel centres, without antialiasing.
+///
+/// It is PyTorch's `interpolate(mode="bilinear", align_corners=False, antialias=False)` and OpenCV's `INTER_LINEAR`,
+/// rounded to bytes.
+pub struct Resizer {
+    kernel: Kernel,
+    options: ResizeOptions,
+    pixels: Vec<u8>,
+}
+
+impl Default for Resizer {
+    fn default() -> Self {
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Interpolation(FilterType::Bilinear));
+        Self { kernel: Kernel::new(), options, pixels: vec![] }
+    }
+}
+
+impl Resizer {
+    /// `picture` at `size`, as RGB bytes `[h, w, 3]`; the picture's own bytes where it has that size already.
+    ///
+    /// # Panics
+    ///
+    /// When the picture or `size` has no pixels.
+    pub fn resize<'a>(&'a mut self, picture: &'a RgbImage, size: Size) -> &'a [u8] {
+        if size == size_of(picture) {
+            return picture.as_raw();
+        }
+        self.pixels.resize(size.area() * 3, 0);
+        let source = ImageRef::new(picture.width(), picture.height(), picture.as_raw(), PixelType::U8x3);
+        let target = Image::from_slice_u8(size.width as u32, size.height as u32, &mut self.pixels, PixelType::U8x3);
+        let (source, mut target) = (source.expect("a picture is whole"), target.expect("the buffer was just sized"));
+        self.kernel.resize(&source, &mut target, &self.options).expect("both sides are RGB and not empty");
+        &self.pixels
+    }
+}
+
+/// Height and width of a picture.
+pub fn size_of(picture: &RgbImage) -> Size {
+    Size::new(picture.height() as usize, picture.width() as usize)
+}
+
+/// Makes a model's input from pictures, reusing its buffers.
+pub struct Preprocessor {
+    resizer: Resizer,
+    /// `(x / 255 - mean) / std` of every byte, by channel; none where the graph does that itself.
+    normalized: Option<[[f32; 256]; 3]>,
+    planes: Vec<f32>,
+}
+
+impl Preprocessor {
+    /// For a model that takes `kind`, with the statistics of its metadata.
+    pub fn new(kind: InputKind, metadata: &Metadata) -> Self {
+        let table = |channel: usize| {
+            let (mean, std) = (metadata.mean[channel], metadata.std[channel]);
+            std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / std)
+        };
+        let normalized = match kind {
+            InputKind::F32Nchw => Some(std::array::from_fn(table)),
+            InputKind::U8Nhwc => None,
+        };
+        Self { resizer: Resizer::default(), normalized, planes: vec![] }
+    }
+
+    /// `picture` as the input `[1, 3, h, w]` of floats or `[1, h, w, 3]` of bytes, at `size`.
+    ///
+    /// # Panics
+    ///
+    /// When the picture or `size` has no pixels.
+    pub fn prepare<'a>(&'a mut self, picture: &'a RgbImage, size: Size) -> Input<'a> {
+        let pixels = self.resizer.resize(picture, size);
+        let data = match &self.normalized {
+            None => Data::U8Nhwc(pixels),
+            Some(tables) => {
+                self.planes.resize(pixels.len(), 0.0);
+                normalize(pixels, tables, &mut self.planes);
+                Data::F32Nchw(&self.planes)
+            }
+        };
+        Input { data, batch: 1, size }
+    }
+}
+
+/// `[h, w, 3]` bytes to `[3, h, w]` floats.
+fn normalize(pixels: &[u8], tables: &[[f32; 256]; 3], planes: &mut [f32]) {
+    let area = pixels.len() / 3;
+    let (red, rest) = planes.split_at_mut(area);
+    let (green, blue) = rest.split_at_mut(area);
+    let (pixels, _) = pixels.as_chunks::<3>();
+    for (((&[r, g, b], red), green), blue) in pixels.iter().zip(red).zip(green).zip(blue) {
+        *red = tables[0][usize::from(r)];
+        *green = tables[1][usize::from(g)];
+        *blue = tables[2][usize::from(b)];
+    }
+}
