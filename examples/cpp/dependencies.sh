@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Fetches what the C++ examples are built from, on Debian and as root: examples/cpp/dependencies.sh [PREFIX]
+#
+# Build tools and libraries come from the machine's own Debian release. ONNX Runtime does not: its headers are those
+# of Debian's package libonnxruntime-dev, taken out of a newer suite without installing anything of that suite, and
+# its library is the one inside the PyPI package onnxruntime. Both land in PREFIX (default: target/cpp-deps). What is
+# there already is not fetched again.
+set -euo pipefail
+
+readonly PACKAGES=(cmake g++ make libpng-dev nlohmann-json3-dev libssl-dev libopencv-dev)
+readonly HEADER_SUITE=trixie
+readonly ORT_VERSION=1.31.1
+
+fail() {
+    echo "error: $*" >&2
+    exit 1
+}
+
+install_packages() {
+    local missing=()
+    for package in "$@"; do
+        dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
+            missing+=("$package")
+    done
+    [[ ${#missing[@]} -gt 0 ]] || return 0
+    [[ $EUID -eq 0 ]] || fail "these packages are missing and only root can install them: ${missing[*]}"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# The mirror that this machine takes its own release from, but for HEADER_SUITE and in a package list of its own.
+fetch_headers() {
+    local work=$1 codename mirror
+    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+    mirror=$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+        awk -v codename="$codename" '$1 == codename && $2 == "main" { print $3; exit }')
+    [[ -n $mirror ]] || fail "apt names no mirror of Debian ${codename:-(unknown release)}, component main"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $HEADER_SUITE main" >"$work/sources.list"
+    mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
+    local apt=(apt-get -qq
+        -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
+        -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache"
+        -o Acquire::Languages=none -o APT::Sandbox::User=root)
+    "${apt[@]}" update
+    (cd "$work" && "${apt[@]}" download libonnxruntime-dev)
+    dpkg -x "$work"/libonnxruntime-dev_*.deb "$work/package"
+    mv "$work/package/usr/include" "$prefix/include"
+}
+
+fetch_library() {
+    local work=$1 name=libonnxruntime.so.$ORT_VERSION
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+        --dest "$work" "onnxruntime==$ORT_VERSION"
+    python3 -m zipfile -e "$work"/onnxruntime-*.whl "$work/wheel"
+    mkdir -p "$prefix/lib"
+    ln -s "$name" "$prefix/lib/libonnxruntime.so.1"
+    mv "$work/wheel/onnxruntime/capi/$name" "$prefix/lib/$name"
+}
+
+prefix=${1:-$(dirname "$0")/../../target/cpp-deps}
+mkdir -p "$prefix"
+prefix=$(realpath "$prefix")
+work=$(mktemp -d "$prefix/fetch.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+install_packages "${PACKAGES[@]}"
+if [[ ! -d $prefix/include ]]; then
+    fetch_headers "$work"
+fi
+if [[ ! -e $prefix/lib/libonnxruntime.so.$ORT_VERSION ]]; then
+    python3 -m pip --version >/dev/null 2>&1 || install_packages python3-pip
+    rm -rf "$prefix/lib"
+    fetch_library "$work"
+fi
+echo "ONNX Runtime $ORT_VERSION is in $prefix"
