@@ -27,6 +27,7 @@ CHECKPOINT_SECONDS = 180
 EVALUATE_EVERY = 4  # checkpoints
 MEASURE_EVERY = 8  # steps; the training mIoU of each step would cost a tenth of the time on a CPU
 SHOWN = 4  # sample predictions
+CPU_SHARDS = 2  # more would leave each too few pictures for BN's statistics
 
 
 class UsageError(Exception):
@@ -149,7 +150,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     length.add_argument("--epochs", type=float, help="length of the schedule in passes over the pictures")
     length.add_argument("--minutes", type=float, help="length of the schedule in minutes of training")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="shards of a batch side by side on a CPU")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads of PyTorch")
     parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 1) // 2), help="threads that augment")
     return parser.parse_args(argv)
 
@@ -181,7 +182,8 @@ def train(args: argparse.Namespace) -> int:
     spec = data.SPECS[chosen.data]
     pictures = data.load(args.data, chosen.train_split, spec, size=chosen.load_size)
     pictures, val = held_out(chosen.hold_out, pictures, data.load(args.data, chosen.val_split, spec))
-    shards = args.threads if args.device == "cpu" else 1
+    shards = min(CPU_SHARDS, args.threads) if args.device == "cpu" else 1
+    torch.set_num_threads(max(1, args.threads // shards))
     run = Run(chosen, spec, torch.from_numpy(data.class_weights(pictures, spec)), args.device, shards)
     if checkpoint:
         run.restore(checkpoint)
@@ -208,7 +210,6 @@ def main(argv: list[str] | None = None) -> int:
     """Returns the exit code: 0 finished, 2 wrong use or data, 130 stopped."""
     args = arguments(argv)
     keep_freed_memory()
-    torch.set_num_threads(1)  # a CPU's threads are spent on shards of the batch, see shards.py
     try:
         return train(args)
     except (UsageError, RecipeError, DataError, WeightsError, CheckpointError, FloatingPointError) as error:
