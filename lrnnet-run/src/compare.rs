@@ -56,7 +56,11 @@ impl Comparison {
         let own_size = Size::new(picture.height() as usize, picture.width() as usize);
         let ties = ties.map(|ties| resize_nearest(&ties, expected.input_size, own_size));
         self.near_ties = self.near_ties.zip(ties.as_ref()).map(|(count, ties)| {
-            count + differing(&expected.mask, &found.mask).zip(ties).filter(|(differs, tie)| *differs && **tie == 1).count() as u64
+            count
+                + differing(&expected.mask, &found.mask)
+                    .zip(ties)
+                    .filter(|(differs, tie)| *differs && **tie == 1)
+                    .count() as u64
         });
         Ok(draw(picture, differing(&expected.mask, &found.mask), ties.as_deref()))
     }
@@ -103,7 +107,12 @@ fn ties(logits: Logits<'_>, input: Size, tie: f32) -> Vec<u8> {
     let is_tie = |y: usize, x: usize| {
         let mut best = [f32::NEG_INFINITY; 2];
         for plane in logits.values.chunks_exact(rows * columns) {
-            let value = sample(plane, logits.size, (y as f32 + 0.5) * rows as f32 / input.height as f32, (x as f32 + 0.5) * columns as f32 / input.width as f32);
+            let value = sample(
+                plane,
+                logits.size,
+                (y as f32 + 0.5) * rows as f32 / input.height as f32,
+                (x as f32 + 0.5) * columns as f32 / input.width as f32,
+            );
             best = [best[0].max(value), best[1].max(value.min(best[0]))];
         }
         u8::from(best[0] - best[1] < tie * scale)

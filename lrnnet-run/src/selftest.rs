@@ -41,7 +41,7 @@ pub fn run(model: &Model, engine: &mut dyn Engine) -> Result<Verdict, SelfTestEr
     if record.input != SelfTest::PICTURE {
         return Err(SelfTestError::Picture(record.input.clone()));
     }
-    let fits = model.fixed_size().map_or_else(|| size.rounded_to(model.metadata().size_multiple), |fixed| fixed);
+    let fits = model.fixed_size().unwrap_or_else(|| size.rounded_to(model.metadata().size_multiple));
     if size != fits {
         return Err(SelfTestError::Size { size, fits });
     }
@@ -80,9 +80,12 @@ pub fn class_ids(outputs: &Outputs, classes: usize) -> Vec<u8> {
     let area = logits.len() / classes.max(1);
     let best = |position: usize| {
         let scores = logits.iter().skip(position).step_by(area.max(1));
-        let best = scores.enumerate().fold((0, f32::NEG_INFINITY), |best, (class, &score)| {
-            if score > best.1 { (class, score) } else { best }
-        });
+        let best = scores.enumerate().fold(
+            (0, f32::NEG_INFINITY),
+            |best, (class, &score)| {
+                if score > best.1 { (class, score) } else { best }
+            },
+        );
         best.0 as u8
     };
     (0..area).map(best).collect()

@@ -11,7 +11,7 @@ use std::path::Path;
 use image::RgbImage;
 use lrnnet_graph::onnx::Opset;
 use lrnnet_graph::{
-    Block, Classes, Config, Head, InputKind, InputSize, Model, Network, Origin, Settings, Tensor, Weights, synthetic,
+    Block, Config, Head, InputKind, InputSize, Model, Network, Origin, Settings, Tensor, Weights, synthetic,
 };
 use lrnnet_run::{Device, Segmenter};
 use safetensors::{Dtype, SafeTensors};
@@ -132,9 +132,9 @@ fn agreement(mask: &[u8], expected: &[u8], logits8: &[f32], [h, w]: [usize; 2], 
     let scale = logits8.iter().fold(0.0f32, |m, v| m.max(v.abs()));
     let margins = margins(logits8, [h, w]);
     let clear = |&i: &usize| margins[i] > tie * scale;
-    let (total, equal) = (0..h * w).filter(clear).fold((0u32, 0u32), |(total, equal), i| {
-        (total + 1, equal + u32::from(mask[i] == expected[i]))
-    });
+    let (total, equal) = (0..h * w)
+        .filter(clear)
+        .fold((0u32, 0u32), |(total, equal), i| (total + 1, equal + u32::from(mask[i] == expected[i])));
     assert!(total as usize > h * w / 2, "only {total} of {} pixels are not ties", h * w);
     f64::from(equal) / f64::from(total)
 }
@@ -256,7 +256,9 @@ fn trained_weights_agree_with_an_independent_implementation() {
     let weights = Golden::open("oracle/c-camvid.safetensors").weights();
     let io = Golden::open("oracle/io-72x136.safetensors");
     let (size, mut report) = ([72, 136], Report::default());
-    for (name, block, context) in CONFIGS.into_iter().filter(|(name, ..)| io.0.contains_key(&format!("c-camvid/{name}/logits8"))) {
+    for (name, block, context) in
+        CONFIGS.into_iter().filter(|(name, ..)| io.0.contains_key(&format!("c-camvid/{name}/logits8")))
+    {
         let plain = with_weights(settings(block, context, 11, size), &weights);
         let deploy = plain.deploy();
         let half = deploy.to_half().unwrap();

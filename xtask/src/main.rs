@@ -32,8 +32,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// The tests compare tract with ONNX Runtime, whose library `lrnnet-run setup` puts where they look for it.
+/// The tests compare tract with ONNX Runtime, whose library `lrnnet-run setup` puts where they look for it. The program
+/// is the one that the tests build, so that nothing is compiled twice.
 fn test(args: &[&str]) -> anyhow::Result<()> {
-    shell::cargo(&["run", "--quiet", "--bin", "lrnnet-run", "--", "setup"])?;
+    shell::cargo(&[&["test", "--workspace", "--no-run"], args].concat())?;
+    shell::program("lrnnet-run", &["setup"])?;
     shell::cargo(&[&["test", "--workspace"], args].concat())
 }

@@ -19,9 +19,21 @@ fn command(args: &[&str]) -> Command {
 
 /// Runs cargo, showing what it prints.
 pub fn cargo(args: &[&str]) -> anyhow::Result<()> {
-    let status = command(args).status().context("cannot start cargo")?;
+    succeed(command(args), &format!("cargo {}", args.join(" ")))
+}
+
+/// Runs a program that cargo built beside this one.
+pub fn program(name: &str, args: &[&str]) -> anyhow::Result<()> {
+    let path = std::env::current_exe()?.with_file_name(name).with_extension(std::env::consts::EXE_EXTENSION);
+    let mut command = Command::new(&path);
+    command.args(args).current_dir(root());
+    succeed(command, &format!("{} {}", path.display(), args.join(" ")))
+}
+
+fn succeed(mut command: Command, shown: &str) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("cannot start {shown}"))?;
     if !status.success() {
-        bail!("cargo {} failed: {status}", args.join(" "));
+        bail!("{shown} failed: {status}");
     }
     Ok(())
 }

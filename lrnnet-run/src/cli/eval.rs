@@ -13,6 +13,7 @@ use lrnnet_run::{Segmenter, label, picture};
 use serde::{Serialize, Serializer};
 
 use super::args::EvalArgs;
+use super::drawing;
 use super::failure::Failure;
 use super::predict::{to_stdout, write};
 use super::sources::Target;
@@ -26,7 +27,9 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     let names = classes.names.clone();
     if let Some(id) = ignore.filter(|id| usize::from(*id) < names.len()) {
         let name = &names[usize::from(id)];
-        return Err(Failure::Usage(anyhow::anyhow!("--ignore {id} is the class {name}; expected an id that no class has")));
+        return Err(Failure::Usage(anyhow::anyhow!(
+            "--ignore {id} is the class {name}; expected an id that no class has"
+        )));
     }
     eprintln!("running on {}", segmenter.runtime());
     let bar = progress(pairs.len());
@@ -39,7 +42,7 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
     if let Some(path) = &args.confusion {
-        let drawn = drawing::confusion(&confusion, &names);
+        let drawn = drawing::confusion(&confusion, &names).map_err(Failure::Output)?;
         write(&Target::new(path), |out| lrnnet_run::mask::write_picture(&drawn, out)).map_err(Failure::Output)?;
     }
     let report = Report::new(&segmenter, &names, &confusion, pairs.len(), seconds)?;
@@ -51,7 +54,8 @@ fn progress(pictures: usize) -> ProgressBar {
     if !stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec} {eta}").expect("the template is well formed");
+    let style =
+        ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec} {eta}").expect("the template is well formed");
     ProgressBar::new(pictures as u64).with_style(style)
 }
 

@@ -2,6 +2,7 @@
 
 mod args;
 mod doctor;
+mod drawing;
 mod eval;
 mod failure;
 mod predict;

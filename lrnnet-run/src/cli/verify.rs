@@ -16,21 +16,34 @@ use super::sources::Target;
 pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
     let reference_model = args.model_b.as_ref().unwrap_or(&args.model);
     if args.device == args.against && args.model_b.is_none() {
-        return Err(Failure::Usage(anyhow!("both sides are {} on {}; name another device or --model-b", args.model.display(), args.device)));
+        return Err(Failure::Usage(anyhow!(
+            "both sides are {} on {}; name another device or --model-b",
+            args.model.display(),
+            args.device
+        )));
     }
     if args.diff.is_some() && args.pictures.len() > 1 {
-        return Err(Failure::Usage(anyhow!("--diff draws one picture, but {} were given; name one", args.pictures.len())));
+        return Err(Failure::Usage(anyhow!(
+            "--diff draws one picture, but {} were given; name one",
+            args.pictures.len()
+        )));
     }
     let mut candidate = open(args, &args.model, args.device)?;
     let mut reference = open(args, reference_model, args.against)?;
     let names = reference.metadata().classes.names.clone();
     if candidate.metadata().classes.names != names {
-        return Err(Failure::Usage(anyhow!("{} and {} have other classes; nothing to compare", args.model.display(), reference_model.display())));
+        return Err(Failure::Usage(anyhow!(
+            "{} and {} have other classes; nothing to compare",
+            args.model.display(),
+            reference_model.display()
+        )));
     }
     let mut comparison = Comparison::new(names.len(), args.tie);
     for path in pictures(args) {
         let picture = match path {
-            Some(path) => picture::open(path).with_context(|| format!("picture {}", path.display())).map_err(Failure::Input)?,
+            Some(path) => {
+                picture::open(path).with_context(|| format!("picture {}", path.display())).map_err(Failure::Input)?
+            }
             None => selftest::picture(reference.model().trained_size()),
         };
         let drawn = comparison
@@ -41,11 +54,17 @@ pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
             write(&Target::new(target), |out| mask::write_picture(&drawn, out)).map_err(Failure::Output)?;
         }
     }
-    let text = if args.json { json(&comparison, &names, &candidate, &reference) } else { table(&comparison, &names, &candidate, &reference, args.tie) };
+    let text = if args.json {
+        json(&comparison, &names, &candidate, &reference)
+    } else {
+        table(&comparison, &names, &candidate, &reference, args.tie)
+    };
     to_stdout(text.as_bytes()).context("cannot write to standard output").map_err(Failure::Output)?;
     if comparison.agreement() < args.min_agreement {
         let (found, expected) = (100.0 * comparison.agreement(), 100.0 * args.min_agreement);
-        return Err(Failure::Input(anyhow!("{found:.4} % of the pixels agree; expected at least {expected} % (--min-agreement)")));
+        return Err(Failure::Input(anyhow!(
+            "{found:.4} % of the pixels agree; expected at least {expected} % (--min-agreement)"
+        )));
     }
     Ok(())
 }
@@ -74,18 +93,26 @@ fn table(comparison: &Comparison, names: &[String], candidate: &Segmenter, refer
     text += &format!("\n{:.4} % of {} pixels agree\n", 100.0 * comparison.agreement(), comparison.pixels());
     let differing = comparison.differing();
     text += &match comparison.near_ties {
-        Some(ties) => format!("{differing} differ: {ties} near ties (margin below {tie:e} of the scale), {} real\n", differing - ties),
-        None => format!("{differing} differ; near ties cannot be told, the reference has no logits (export it with --head both)\n"),
+        Some(ties) => format!(
+            "{differing} differ: {ties} near ties (margin below {tie:e} of the scale), {} real\n",
+            differing - ties
+        ),
+        None => format!(
+            "{differing} differ; near ties cannot be told, the reference has no logits (export it with --head both)\n"
+        ),
     };
     match comparison.logits {
-        Some(logits) => text + &format!("largest logit difference {:.2e} at a scale of {:.1}\n", logits.largest, logits.scale),
+        Some(logits) => {
+            text + &format!("largest logit difference {:.2e} at a scale of {:.1}\n", logits.largest, logits.scale)
+        }
         None => text,
     }
 }
 
 fn json(comparison: &Comparison, names: &[String], candidate: &Segmenter, reference: &Segmenter) -> String {
     let side = |s: &Segmenter| json!({ "model": s.model().name(), "runtime": s.runtime(), "weights_sha256": s.metadata().weights_sha256 });
-    let iou: serde_json::Map<_, _> = names.iter().cloned().zip(comparison.confusion.iou().into_iter().map(|iou| json!(iou))).collect();
+    let iou: serde_json::Map<_, _> =
+        names.iter().cloned().zip(comparison.confusion.iou().into_iter().map(|iou| json!(iou))).collect();
     let report = json!({
         "candidate": side(candidate),
         "reference": side(reference),

@@ -1,0 +1,42 @@
+//! The files in `models/` belong together, and the model in the program is one of them.
+#![allow(missing_docs)]
+
+use std::fs;
+use std::path::Path;
+
+use lrnnet_run::engine::{self, EngineOptions};
+use lrnnet_run::selftest::{self, Verdict};
+use lrnnet_run::{Device, Model};
+use sha2::{Digest, Sha256};
+
+fn read(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(name);
+    fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn hashes_are_those_of_the_files() {
+    let sums = String::from_utf8(read("SHA256SUMS")).unwrap();
+    let lines: Vec<_> = sums.lines().filter_map(|line| line.split_once("  ")).collect();
+    assert_eq!(lines.len(), 2, "{sums}");
+    for (sum, name) in lines {
+        assert_eq!(sum, sha256(&read(name)), "{name}: run `cargo xtask model`");
+    }
+}
+
+#[test]
+fn the_embedded_model_is_made_of_the_weights_and_does_what_it_did_at_export() {
+    let model = Model::embedded().unwrap();
+    assert_eq!(model.metadata().weights_sha256, sha256(&read("lrnnet-c-camvid.safetensors")));
+    for device in [Device::Tract, Device::Cpu] {
+        let options = EngineOptions::default();
+        let mut opened = engine::open(&model, device, &options, &|_| ())
+            .unwrap_or_else(|e| panic!("{device}: {e:?}\nrun `cargo xtask test`"));
+        let verdict = selftest::run(&model, opened.engine.as_mut()).unwrap();
+        assert!(matches!(verdict, Verdict::Equal | Verdict::WithinNearTies { .. }), "{device}: {verdict:?}");
+    }
+}
