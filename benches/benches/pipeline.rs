@@ -11,6 +11,9 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use image::RgbImage;
 use lrnnet_run::{Device, Segmenter, Timings};
 
+/// The time of one stage.
+type Stage = fn(&Timings) -> Duration;
+
 /// A camera's picture, larger than the network's input.
 fn camera_picture() -> RgbImage {
     let street = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/street.png");
@@ -27,7 +30,7 @@ fn pipeline(c: &mut Criterion) {
             Ok(segmenter) => segmenter,
             Err(error) => panic!("{device}: {error:?}\nrun `cargo run --release -p lrnnet-run -- setup`"),
         };
-        let stages: [(&str, fn(&Timings) -> Duration); 4] = [
+        let stages: [(&str, Stage); 4] = [
             ("pre", |t| t.pre),
             ("infer", |t| t.infer),
             ("post", |t| t.post),
