@@ -32,8 +32,9 @@ install_packages() {
 fetch_headers() {
     local work=$1 codename mirror
     codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-    mirror=$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
-        awk -v codename="$codename" '$1 == codename && $2 == "main" { print $3; exit }')
+    # Sources may name the release (bookworm) or its state (stable).
+    mirror=$(apt-get indextargets --format '$(RELEASE) $(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+        awk -v release="$codename" '($1 == release || $2 == release) && $3 == "main" { print $4; exit }')
     [[ -n $mirror ]] || fail "apt names no mirror of Debian ${codename:-(unknown release)}, component main"
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $HEADER_SUITE main" >"$work/sources.list"
     mkdir -p "$work/lists/partial" "$work/cache/archives/partial"

@@ -1,13 +1,12 @@
 // Segments a street picture with an exported LRNNet in OpenCV's DNN module (4.6 or later), on the CPU.
 //
-// The model gives logits at 1/8 of the size; normalisation, upsampling and the choice of the best class are done here.
+// Its importer takes `--form basic --opset 11` (docs/compatibility.md); normalisation is done here.
 
 #include <algorithm>
 #include <cstdint>
 #include <opencv2/core.hpp>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/dnn.hpp>
-#include <opencv2/imgproc.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,7 +24,7 @@ const char* const USAGE =
     "usage: segment_opencv PICTURE.png -o MASK.png -m MODEL.onnx [--warmup N] [--iters N]\n"
     "       segment_opencv --selftest -m MODEL.onnx\n";
 
-/// A model in OpenCV: `image`, float32 `[1, 3, h, w]`, to `logits8`, float32 `[1, classes, h/8, w/8]`.
+/// A model in OpenCV: `image`, float32 `[1, 3, h, w]`, to `class_map`, `[1, h, w]`.
 struct Segmenter {
     ModelCard card;
     cv::dnn::Net net;
@@ -43,20 +42,10 @@ struct Segmenter {
         cv::subtract(image, cv::Scalar(card.mean[0], card.mean[1], card.mean[2]), image);
         cv::divide(image, cv::Scalar(card.std[0], card.std[1], card.std[2]), image);
         net.setInput(cv::dnn::blobFromImage(image), "image");
-        const cv::Mat logits = net.forward();
-
-        std::vector<std::uint8_t> ids(bytes.total(), 0);
-        cv::Mat class_map(size, CV_8U, ids.data());
-        cv::Mat best, plane;
-        for (int id = 0; id < logits.size[1]; ++id) {
-            const cv::Mat small(logits.size[2], logits.size[3], CV_32F, const_cast<float*>(logits.ptr<float>(0, id)));
-            cv::resize(small, plane, size, 0, 0, cv::INTER_LINEAR);
-            if (id == 0) best = plane.clone();
-            const cv::Mat better = plane > best;
-            plane.copyTo(best, better);
-            class_map.setTo(id, better);
-        }
-        return ids;
+        cv::Mat class_map;
+        // OpenCV 4 gives class ids as floats.
+        net.forward().convertTo(class_map, CV_8U);
+        return {class_map.data, class_map.data + class_map.total()};
     }
 
 private:
@@ -65,7 +54,7 @@ private:
               const auto entry = file.metadata.find(key);
               return entry == file.metadata.end() ? std::nullopt : std::optional(entry->second);
           }) {
-        card.require("f32-nchw", "logits-8");
+        card.require("f32-nchw", "class-map");
         const auto& shape = file.input_shape;
         if (shape.size() != 4 || std::count(shape.begin(), shape.end(), -1) > 0)
             throw Failure(BAD_USAGE_OR_MODEL, path + ": OpenCV needs a model of one size; export it with --imgsz HxW");
@@ -74,7 +63,7 @@ private:
             net = cv::dnn::readNetFromONNX(path);
         } catch (const cv::Exception& error) {
             throw Failure(BAD_USAGE_OR_MODEL, path + ": OpenCV " + cv::getVersionString() + " cannot import it (" +
-                              error.err + "); export it with the flags that examples/cpp/README.md names");
+                              error.err + "); export it with --form basic --opset 11");
         }
     }
 };

@@ -46,7 +46,7 @@ inline std::string sha256_hex(const std::vector<std::uint8_t>& bytes) {
 /// Runs the self-test of `card` through `segment`, which turns a picture into class ids, and prints the outcome.
 template <typename Segment>
 int run_selftest(const ModelCard& card, std::int64_t model_height, std::int64_t model_width, Segment segment) {
-    if (!card.selftest)
+    if (!card.selftest || card.selftest->is_null())
         throw Failure(BAD_USAGE_OR_MODEL, card.path + ": no metadata `selftest`; export it again with lrnnet-export");
     std::string input, expected_hash;
     std::int64_t height = 0, width = 0, near_ties = 0;
