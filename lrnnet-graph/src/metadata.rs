@@ -3,7 +3,10 @@
 //! ONNX keeps `metadata_props` as pairs of strings. Here every key is a plain word and every value is JSON, so a
 //! C++ or Python caller reads them with any JSON parser. `docs/metadata.md` is the table of keys.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 
 use crate::classes::Classes;
@@ -86,11 +89,10 @@ pub const RESIZE_RULE: &str = "bilinear-half-pixel";
 impl Metadata {
     /// Key and JSON value of every entry, sorted by key.
     pub fn to_props(&self) -> Vec<(String, String)> {
-        match serde_json::to_value(self) {
-            Ok(Json::Object(map)) => map.into_iter().map(|(key, value)| (key, value.to_string())).collect(),
-            // A struct of strings, numbers and lists always becomes an object.
-            _ => unreachable!("metadata is a plain struct"),
-        }
+        // By way of text, since a JSON value would keep 0.485 as the double 0.48500001430511475.
+        let text = serde_json::to_string(self).expect("a struct of strings, numbers and lists becomes JSON");
+        let props: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&text).expect("and its JSON an object");
+        props.into_iter().map(|(key, value)| (key, value.get().to_owned())).collect()
     }
 
     /// Reads entries back; keys that are not [`Metadata`]'s are left alone.

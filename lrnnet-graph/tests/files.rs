@@ -110,6 +110,8 @@ fn metadata_and_ports_are_read_back() {
     assert_eq!((m.variant.as_deref(), m.context.as_str(), m.power_iterations), (Some("c"), "svn:8,4", Some(2)));
     assert_eq!((m.input.as_str(), m.layout.as_str(), m.head.as_str()), ("u8-nhwc", "NHWC", "both"));
     assert_eq!((m.trained_size, m.size_multiple, m.classes.ignore_index), ([360, 480], 64, Some(11)));
+    let mean = file.proto().metadata_props.iter().find(|e| e.key() == "mean").unwrap();
+    assert_eq!(mean.value(), "[0.485,0.456,0.406]");
     assert_eq!(file.input().shape, [None, None, None, Some(3)]);
     let outputs: Vec<_> = file.outputs().iter().map(|p| (p.name.as_str(), p.shape.len())).collect();
     assert_eq!(outputs, [("logits", 4), ("class_map", 3)]);
