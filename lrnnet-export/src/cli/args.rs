@@ -1,0 +1,167 @@
+//! Everything that can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use lrnnet_graph::onnx::{Opset, OpsetError};
+use lrnnet_graph::{Block, Context, Form, Head, InputKind, Variant};
+use lrnnet_run::Size;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 the output could not be written; 2 usage, weights or model; 3 the runtime failed in verification.";
+
+/// Turn trained LRNNet weights into a checked, self-describing ONNX file.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub convert: Option<ConvertArgs>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Describe a model file: inputs, outputs, nodes by operator, parameters, GFLOPS, metadata
+    Inspect {
+        /// Model file of lrnnet-export
+        #[arg(value_name = "MODEL.onnx")]
+        model: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the tensors of a weight file: names, types, shapes
+    List {
+        /// Weights: .safetensors, or .pth of torch.save(model.state_dict(), ...)
+        #[arg(value_name = "WEIGHTS")]
+        weights: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ConvertArgs {
+    /// Weights: .safetensors, or .pth of torch.save(model.state_dict(), ...)
+    #[arg(value_name = "WEIGHTS")]
+    pub weights: PathBuf,
+    /// Where the model goes
+    #[arg(short, long, value_name = "MODEL.onnx")]
+    pub output: PathBuf,
+    /// The paper's model: a (no context), b (svn:8) or c (svn:8,4); by default what the weights say
+    #[arg(long, value_name = "a|b|c", conflicts_with_all = ["block", "context"])]
+    pub variant: Option<Variant>,
+    /// Residual block: fcb, ss-nbt or non-bt-1d; by default what the weights say
+    #[arg(long, value_name = "BLOCK")]
+    pub block: Option<Block>,
+    /// Context module: none, svn:8,4, max:8, mean:8 (any scales) or nonlocal
+    #[arg(long, value_name = "CONTEXT")]
+    pub context: Option<Context>,
+    /// Classes: camvid, cityscapes, or a file with a name a line, optionally with its colour (road 128 64 128)
+    #[arg(long, value_name = "CLASSES")]
+    pub classes: Option<PathBuf>,
+    /// Height and width of the input, multiples of 8; by default those of training
+    #[arg(long, value_name = "HxW", conflicts_with = "dynamic")]
+    pub imgsz: Option<Size>,
+    /// Leave batch, height and width to the caller; multiples of 64 for models b and c
+    #[arg(long)]
+    pub dynamic: bool,
+    /// Output: class-map (uint8 ids), logits, logits-8 (at 1/8 of the size) or both (logits and class map)
+    #[arg(long, default_value_t = Head::ClassMap, value_name = "HEAD")]
+    pub head: Head,
+    /// Input: f32-nchw (normalised) or u8-nhwc (RGB bytes, normalised in the graph)
+    #[arg(long, default_value_t = InputKind::F32Nchw, value_name = "INPUT")]
+    pub input: InputKind,
+    /// Power iterations T of a context of singular vectors [default: 2]
+    #[arg(long, value_name = "T")]
+    pub power_iters: Option<usize>,
+    /// Store weights and compute in float16, but for norms and sums; inputs and outputs keep their types
+    #[arg(long)]
+    pub half: bool,
+    /// How the graph is written down: deploy (folded, fast) or plain (node for node the paper)
+    #[arg(long, default_value = "deploy", value_parser = parse_form, value_name = "FORM")]
+    pub form: Form,
+    /// Version of ONNX's operators, 13 to 21
+    #[arg(long, default_value = "17", value_parser = parse_opset, value_name = "N")]
+    pub opset: Opset,
+    /// Do not run the model against the plain form before it is written
+    #[arg(long)]
+    pub no_verify: bool,
+}
+
+fn parse_form(word: &str) -> Result<Form, String> {
+    match word {
+        "deploy" => Ok(Form::Deploy),
+        "plain" => Ok(Form::Plain),
+        _ => Err(format!("`{word}` is not a form; expected deploy or plain")),
+    }
+}
+
+fn parse_opset(text: &str) -> Result<Opset, String> {
+    let version =
+        text.parse().map_err(|_| format!("`{text}` is no version; expected {} to {}", Opset::MIN, Opset::MAX))?;
+    Opset::new(version).map_err(|error: OpsetError| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Args::try_parse_from(format!("lrnnet-export {line}").split_whitespace())
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_reads_its_words() {
+        let good = [
+            "w.pth -o m.onnx",
+            "w.pth -o m.onnx --variant a",
+            "w.pth -o m.onnx --block ss-nbt --context none --classes camvid",
+            "w.pth -o m.onnx --context svn:8,4,2 --power-iters 3",
+            "w.pth -o m.onnx --imgsz 512x1024 --head logits-8 --input u8-nhwc",
+            "w.pth -o m.onnx --dynamic --half --form plain --opset 18 --no-verify",
+            "inspect m.onnx --json",
+            "list w.safetensors",
+        ];
+        let bad = [
+            "",
+            "w.pth",
+            "-o m.onnx",
+            "w.pth v.pth -o m.onnx",
+            "w.pth -o m.onnx --variant d",
+            "w.pth -o m.onnx --variant a --block fcb",
+            "w.pth -o m.onnx --variant a --context none",
+            "w.pth -o m.onnx --context svn:",
+            "w.pth -o m.onnx --imgsz 512",
+            "w.pth -o m.onnx --imgsz 512x1024 --dynamic",
+            "w.pth -o m.onnx --head mask",
+            "w.pth -o m.onnx --form fast",
+            "w.pth -o m.onnx --opset 12",
+            "w.pth -o m.onnx --opset x",
+            "inspect",
+            "inspect m.onnx -o x",
+        ];
+        let wrong: Vec<_> = good
+            .iter()
+            .filter(|line| parse(line).is_err())
+            .chain(bad.iter().filter(|line| parse(line).is_ok()))
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_documentation() {
+        let args = parse("w.pth -o m.onnx").unwrap().convert.unwrap();
+        assert_eq!((args.head, args.input, args.form), (Head::ClassMap, InputKind::F32Nchw, Form::Deploy));
+        assert_eq!((args.opset.version(), args.half, args.no_verify, args.dynamic), (17, false, false, false));
+    }
+}

@@ -1,0 +1,66 @@
+//! `lrnnet-export WEIGHTS -o MODEL.onnx`
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use lrnnet_export::weights::read_weights;
+use lrnnet_export::{Choices, ClassFileError, Clues, Plan, SizeChoice, export, read_classes};
+use lrnnet_graph::{Classes, Config, InputSize, Precision};
+
+use super::args::ConvertArgs;
+use super::failure::Failure;
+
+/// Reads, settles, exports, writes; each step says on standard error what it found out.
+pub fn run(args: ConvertArgs) -> Result<(), Failure> {
+    let file = read_weights(&args.weights)?;
+    let size = match (args.imgsz, args.dynamic) {
+        (_, true) => Some(SizeChoice::Dynamic),
+        (size, false) => size.map(|size| SizeChoice::Fixed([size.height, size.width])),
+    };
+    let choices = Choices {
+        variant: args.variant,
+        block: args.block,
+        context: args.context,
+        power_iterations: args.power_iters,
+        classes: args.classes.as_deref().map(classes).transpose()?,
+        size,
+        input: args.input,
+        head: args.head,
+    };
+    let settled = choices.settle(&Clues::of(&file))?;
+    for note in &settled.notes {
+        eprintln!("note: {note}");
+    }
+    let precision = if args.half { Precision::Fp16 } else { Precision::Fp32 };
+    let plan = Plan { config: settled.config, form: args.form, precision, opset: args.opset, verify: !args.no_verify };
+    if args.half && plan.verify {
+        eprintln!("note: most CPUs only emulate float16, so verifying may take a minute (--no-verify skips it)");
+    }
+    let exported = export(file, &plan)?;
+    match &exported.agreement {
+        Some(agreement) => eprintln!("verified: {agreement}"),
+        None => eprintln!("not verified, as asked"),
+    }
+    let written = lrnnet_run::atomic::write(&args.output, |file| file.write_all(&exported.bytes));
+    written.with_context(|| format!("cannot write `{}`", args.output.display())).map_err(Failure::Output)?;
+    eprintln!("wrote {}: {}, {} bytes", args.output.display(), describe(&plan.config), exported.bytes.len());
+    Ok(())
+}
+
+fn classes(word: &Path) -> Result<Classes, ClassFileError> {
+    match word.to_str() {
+        Some("camvid") => Ok(Classes::camvid()),
+        Some("cityscapes") => Ok(Classes::cityscapes()),
+        _ => read_classes(word),
+    }
+}
+
+fn describe(config: &Config) -> String {
+    let variant = config.variant().map_or(String::new(), |variant| format!(" {}", variant.to_string().to_uppercase()));
+    let size = match config.size {
+        InputSize::Static { height, width, .. } => format!("{height}x{width}"),
+        InputSize::Dynamic => "any size".to_owned(),
+    };
+    let (block, context, classes) = (config.block, &config.context, config.classes.names.len());
+    format!("LRNNet{variant} ({block}, {context}), {classes} classes, {size}, {} to {}", config.input, config.head)
+}

@@ -1,0 +1,55 @@
+//! What can end the program, and with which exit code.
+
+use std::process::ExitCode;
+
+use lrnnet_export::weights::WeightsError;
+use lrnnet_export::{ChoiceError, ClassFileError, ExportError, InspectError, VerifyError};
+
+/// Why the program ends without success.
+#[derive(Debug)]
+pub enum Failure {
+    /// A result could not be written.
+    Output(anyhow::Error),
+    /// What was asked for makes no sense, or weights or model are none.
+    Usage(anyhow::Error),
+    /// The runtime failed.
+    Runtime(anyhow::Error),
+}
+
+impl Failure {
+    /// Prints the error with its causes and gives the exit code.
+    pub fn report(self) -> ExitCode {
+        let (error, code) = match self {
+            Self::Output(error) => (error, 1),
+            Self::Usage(error) => (error, 2),
+            Self::Runtime(error) => (error, 3),
+        };
+        eprintln!("error: {}", super::printable(&error.to_string()));
+        for cause in error.chain().skip(1) {
+            eprintln!("caused by: {}", super::printable(&cause.to_string()));
+        }
+        ExitCode::from(code)
+    }
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Verify(VerifyError::Engine { .. }) => Self::Runtime(error.into()),
+            _ => Self::Usage(error.into()),
+        }
+    }
+}
+
+/// Errors that are about what was typed or given.
+macro_rules! usage {
+    ($($error:ty),+) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::Usage(error.into())
+            }
+        })+
+    };
+}
+
+usage!(WeightsError, ChoiceError, ClassFileError, InspectError);

@@ -1,0 +1,102 @@
+//! From weights to the bytes of a checked ONNX file.
+
+use std::path::PathBuf;
+
+use lrnnet_graph::onnx::Opset;
+use lrnnet_graph::{BindError, Config, Form, HalfRangeError, Model, Network, Origin, Precision, Weights};
+
+use crate::verify::{self, Agreement, VerifyError};
+use crate::weights::{WeightFile, WeightsError};
+
+const EXPORTER: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
+
+/// What to make of weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Network, input and output.
+    pub config: Config,
+    /// How the graph is written down.
+    pub form: Form,
+    /// Element type of weights and of what is computed from them.
+    pub precision: Precision,
+    /// Version of ONNX's operators.
+    pub opset: Opset,
+    /// Whether the model is run against the plain form.
+    pub verify: bool,
+}
+
+impl Plan {
+    /// The deploy form in float32, verified.
+    pub fn new(config: Config) -> Self {
+        Self { config, form: Form::Deploy, precision: Precision::Fp32, opset: Opset::default(), verify: true }
+    }
+
+    /// The model that this plan makes of `weights`.
+    pub(crate) fn model(&self, config: Config, weights: Weights) -> Result<Model, ModelError> {
+        let model = Network::new(config).bind(weights)?;
+        let model = if self.form == Form::Deploy { model.deploy() } else { model };
+        Ok(if self.precision == Precision::Fp16 { model.to_half()? } else { model })
+    }
+}
+
+/// A finished model.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// Content of the `.onnx` file.
+    pub bytes: Vec<u8>,
+    /// How well it agrees with the plain form, where the plan asks for that.
+    pub agreement: Option<Agreement>,
+}
+
+/// Makes the model that `plan` asks for, runs it against the plain form, and records its class map of a generated
+/// picture in its metadata.
+///
+/// # Errors
+///
+/// Weights of a wrong type or that do not fit the network, and a model that does not agree with the plain form.
+pub fn export(file: WeightFile, plan: &Plan) -> Result<Exported, ExportError> {
+    let path = file.path().to_owned();
+    let origin = Origin { weights_sha256: file.sha256().to_owned(), exporter: EXPORTER.to_owned() };
+    let weights = file.into_weights()?;
+    let model =
+        plan.model(plan.config.clone(), weights.clone()).map_err(|source| ExportError::Model { path, source })?;
+    let bytes = model.to_onnx(plan.opset, &origin);
+    if !plan.verify {
+        return Ok(Exported { bytes, agreement: None });
+    }
+    let (agreement, selftest) = verify::run(plan, weights, &bytes)?;
+    let bytes = model.with_selftest(selftest).to_onnx(plan.opset, &origin);
+    Ok(Exported { bytes, agreement: Some(agreement) })
+}
+
+/// Why weights make no model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// They do not fit the network.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// One is too large for float16.
+    #[error(transparent)]
+    Half(#[from] HalfRangeError),
+}
+
+/// Why there is no model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// Tensors of a type that weights do not have.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Weights that do not fit the network.
+    #[error("cannot make a model of `{}`", path.display())]
+    Model {
+        /// The weight file.
+        path: PathBuf,
+        /// What does not fit.
+        source: ModelError,
+    },
+    /// A model that does not agree with the plain form, or does not run.
+    #[error("the model failed its verification and was not written")]
+    Verify(#[from] VerifyError),
+}
