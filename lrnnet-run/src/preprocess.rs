@@ -1,5 +1,7 @@
 //! From a picture to the network's input: resize, then normalise.
 
+use std::slice;
+
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer as Kernel};
 use image::RgbImage;
@@ -55,6 +57,7 @@ pub struct Preprocessor {
     /// `(x / 255 - mean) / std` of every byte, by channel; none where the graph does that itself.
     normalized: Option<[[f32; 256]; 3]>,
     planes: Vec<f32>,
+    bytes: Vec<u8>,
 }
 
 impl Preprocessor {
@@ -68,7 +71,7 @@ impl Preprocessor {
             InputKind::F32Nchw => Some(std::array::from_fn(table)),
             InputKind::U8Nhwc => None,
         };
-        Self { resizer: Resizer::default(), normalized, planes: vec![] }
+        Self { resizer: Resizer::default(), normalized, planes: vec![], bytes: vec![] }
     }
 
     /// `picture` as the input `[1, 3, h, w]` of floats or `[1, h, w, 3]` of bytes, at `size`.
@@ -77,16 +80,35 @@ impl Preprocessor {
     ///
     /// When the picture or `size` has no pixels.
     pub fn prepare<'a>(&'a mut self, picture: &'a RgbImage, size: Size) -> Input<'a> {
-        let pixels = self.resizer.resize(picture, size);
-        let data = match &self.normalized {
-            None => Data::U8Nhwc(pixels),
-            Some(tables) => {
-                self.planes.resize(pixels.len(), 0.0);
-                normalize(pixels, tables, &mut self.planes);
+        self.prepare_batch(slice::from_ref(picture), size)
+    }
+
+    /// `pictures` as the input `[n, 3, h, w]` of floats or `[n, h, w, 3]` of bytes, at `size`.
+    ///
+    /// # Panics
+    ///
+    /// When a picture or `size` has no pixels.
+    pub fn prepare_batch<'a>(&'a mut self, pictures: &'a [RgbImage], size: Size) -> Input<'a> {
+        let data = match (&self.normalized, pictures) {
+            // A picture's own bytes go in as they are, where they can.
+            (None, [picture]) => Data::U8Nhwc(self.resizer.resize(picture, size)),
+            (None, _) => {
+                self.bytes.clear();
+                for picture in pictures {
+                    self.bytes.extend_from_slice(self.resizer.resize(picture, size));
+                }
+                Data::U8Nhwc(&self.bytes)
+            }
+            (Some(tables), _) => {
+                let values = 3 * size.area();
+                self.planes.resize(pictures.len() * values, 0.0);
+                for (picture, planes) in pictures.iter().zip(self.planes.chunks_exact_mut(values)) {
+                    normalize(self.resizer.resize(picture, size), tables, planes);
+                }
                 Data::F32Nchw(&self.planes)
             }
         };
-        Input { data, batch: 1, size }
+        Input { data, batch: pictures.len(), size }
     }
 }
 

@@ -8,6 +8,8 @@ use lrnnet_run::engine::EngineOptions;
 use lrnnet_run::mask::MaskStyle;
 use lrnnet_run::{Device, SegmenterBuilder, Size};
 
+use super::bench::BenchArgs;
+
 const EXIT_CODES: &str = "\
 Exit codes: 0 all done; 1 some input failed, the others are done; 2 usage or model; 3 device or library.";
 
@@ -33,6 +35,8 @@ pub enum Command {
     Selftest(SelfTestArgs),
     /// Compare two devices or two model files, pixel by pixel
     Verify(VerifyArgs),
+    /// Measure latency on several devices, in one table
+    Bench(BenchArgs),
 }
 
 #[derive(Debug, clap::Args)]

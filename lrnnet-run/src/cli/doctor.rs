@@ -13,7 +13,7 @@ use super::predict::to_stdout;
 pub fn run(args: &DoctorArgs) -> Result<(), Failure> {
     let model = Model::embedded().map_err(|error| Failure::Usage(error.into()))?;
     let candidates = library::survey(args.ort_lib.as_deref());
-    let options = EngineOptions { library: args.ort_lib.clone(), threads: None };
+    let options = EngineOptions { library: args.ort_lib.clone(), ..EngineOptions::default() };
     let text = format!(
         "lrnnet-run {}\n\n{}\n{}\n{}\n",
         env!("CARGO_PKG_VERSION"),

@@ -39,7 +39,7 @@ impl Failure {
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
         match error {
-            BuildError::Engine(EngineError::Model { .. })
+            BuildError::Engine(EngineError::Model { .. } | EngineError::GraphShape { .. })
             | BuildError::Model(_)
             | BuildError::StaticSize { .. }
             | BuildError::Multiple { .. }

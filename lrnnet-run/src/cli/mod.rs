@@ -1,6 +1,7 @@
 //! The command line: what was typed, what it means, and what is said.
 
 mod args;
+mod bench;
 mod doctor;
 mod drawing;
 mod eval;
@@ -24,6 +25,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Eval(eval)) => eval::run(&eval),
         Some(Command::Selftest(selftest)) => selftest::run(&selftest),
         Some(Command::Verify(verify)) => verify::run(&verify),
+        Some(Command::Bench(bench)) => bench::run(&bench),
         None => predict::run(&args.predict),
     }
 }

@@ -1,6 +1,7 @@
 //! What CUDA and TensorRT need besides ONNX Runtime: where it lies and what to say when it is missing.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::library::Library;
@@ -9,8 +10,8 @@ use crate::device::Device;
 
 const GET_PROVIDERS: &str = "run `lrnnet-run setup --gpu` to install ONNX Runtime with CUDA and TensorRT";
 const GET_CUDA: &str = "install CUDA 13 and cuDNN 9 (`python3 -m pip install nvidia-cublas nvidia-cuda-nvrtc \
-                        nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-curand`) and put their folders on \
-                        LD_LIBRARY_PATH";
+                        nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-curand`, which are found by \
+                        themselves; others must be on LD_LIBRARY_PATH)";
 const GET_TENSORRT: &str = "install TensorRT 10 (libnvinfer.so.10, libnvonnxparser.so.10) and put its folder on \
                             LD_LIBRARY_PATH";
 const GET_DRIVER: &str = "install NVIDIA's driver on a machine with an NVIDIA GPU (`nvidia-smi` must list the GPU), or \
@@ -70,6 +71,24 @@ pub fn python_folders() -> (Option<PathBuf>, Option<PathBuf>) {
         found.map(|packages| packages.join("nvidia").join(package).join("lib")).find(|lib| lib.join(library).exists())
     };
     (folder("cu13", "libcudart.so.13"), folder("cudnn", "libcudnn.so.9"))
+}
+
+/// Names of the GPUs that NVIDIA's driver lists, in the order of their bus numbers.
+pub fn names() -> Vec<String> {
+    let Ok(entries) = fs::read_dir("/proc/driver/nvidia/gpus") else { return vec![] };
+    let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    folders.sort();
+    let name = |text: String| text.lines().find_map(|line| Some(line.strip_prefix("Model:")?.trim().to_owned()));
+    folders.iter().filter_map(|folder| name(fs::read_to_string(folder.join("information")).ok()?)).collect()
+}
+
+/// File name of TensorRT's library with its full version, such as `libnvinfer.so.10.13.3`, where it can be found.
+pub fn tensorrt_version() -> Option<String> {
+    let named = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+    let usual = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/local/tensorrt/lib"];
+    let folders = env::split_paths(&named).chain(usual.into_iter().map(PathBuf::from));
+    let library = folders.map(|folder| folder.join("libnvinfer.so.10")).find_map(|path| path.canonicalize().ok())?;
+    Some(library.file_name()?.to_string_lossy().into_owned())
 }
 
 fn packages_below(root: &Path) -> Vec<PathBuf> {

@@ -9,7 +9,8 @@ mod tract;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-pub use select::{Opened, open};
+pub use gpu::names as gpu_names;
+pub use select::{Opened, open, placement};
 
 use crate::device::Device;
 use crate::model::Output;
@@ -84,9 +85,28 @@ pub trait Engine: Send {
     /// What the runtime reports.
     fn run(&mut self, input: &Input<'_>, outputs: &mut Outputs) -> Result<(), EngineError>;
 
+    /// Puts `input` where the network reads it, for [`run_held`](Self::run_held).
+    ///
+    /// # Errors
+    ///
+    /// What the runtime reports.
+    fn hold(&mut self, input: &Input<'_>) -> Result<(), EngineError>;
+
+    /// Runs the network once on the input that is held and leaves the outputs where the network writes them: the
+    /// network alone, without a copy, for measurements.
+    ///
+    /// # Errors
+    ///
+    /// What the runtime reports, and that no input is held.
+    fn run_held(&mut self) -> Result<(), EngineError>;
+
     /// Runtime, version and device, in words.
     fn description(&self) -> &str;
 }
+
+/// Number of nodes of a network by what runs them: the execution providers of ONNX Runtime under their own names, or
+/// `tract`.
+pub type Placement = std::collections::BTreeMap<String, usize>;
 
 /// How to open an engine.
 #[derive(Clone, Debug, Default)]
@@ -95,6 +115,20 @@ pub struct EngineOptions {
     pub library: Option<PathBuf>,
     /// Threads of one run on the CPU; the runtime's choice where it is not given.
     pub threads: Option<NonZeroUsize>,
+    /// Choices that only GPUs have.
+    pub gpu: GpuOptions,
+}
+
+/// Choices that only GPUs have; other devices take no notice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GpuOptions {
+    /// CUDA: products of float32 values in TensorFloat-32, which keeps 10 of their 23 fraction bits. Off by default,
+    /// although ONNX Runtime's own default is on, so that float32 means float32. TensorRT takes its own default.
+    pub tf32: bool,
+    /// TensorRT: float16 where that is faster, for a float32 model. A float16 model always runs in float16.
+    pub fp16: bool,
+    /// Record the launches of a run as a CUDA graph and replay them. The model's input shape must be fixed.
+    pub graph: bool,
 }
 
 /// The cause of a failure inside a runtime.
@@ -128,6 +162,14 @@ pub enum EngineError {
         size: String,
         /// What the runtime reports.
         source: RuntimeCause,
+    },
+    /// A CUDA graph of a model that has no fixed shape.
+    #[error(
+        "a CUDA graph holds one input shape, and that of {model} is not fixed; export it with --imgsz, not --dynamic"
+    )]
+    GraphShape {
+        /// The model.
+        model: String,
     },
     /// A run failed.
     #[error("running the network in {runtime} failed")]

@@ -1,4 +1,8 @@
-//! ONNX Runtime. Every call of it stands here.
+//! ONNX Runtime. Every call of it stands here and in the modules below.
+
+mod bound;
+mod placement;
+mod providers;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,12 +11,16 @@ use lrnnet_graph::InputKind;
 use ort::environment::Environment;
 use ort::ep;
 use ort::logging::LogLevel;
-use ort::session::builder::GraphOptimizationLevel;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionInputValue};
 use ort::value::TensorRef;
 
-use super::library::{self, Library, LibraryError, MIN_MINOR, Unfit};
-use super::{Data, Engine, EngineError, EngineOptions, Input, Outputs, Slot, gpu, refill};
+use self::bound::Bound;
+pub use self::providers::tensorrt_cache;
+use super::library::{Library, LibraryError, MIN_MINOR, Unfit};
+use super::{
+    Data, Engine, EngineError, EngineOptions, GpuOptions, Input, Outputs, Placement, RuntimeCause, Slot, gpu, refill,
+};
 use crate::device::Device;
 use crate::model::{Model, Output};
 use crate::size::Size;
@@ -79,7 +87,11 @@ pub struct OrtEngine {
     session: Session,
     kind: InputKind,
     outputs: Vec<Output>,
+    classes: usize,
     device: Device,
+    graph: bool,
+    /// Fixed places for input and outputs, once they are needed.
+    bound: Option<Bound>,
     description: String,
 }
 
@@ -95,29 +107,31 @@ impl OrtEngine {
         library: &Library,
         options: &EngineOptions,
     ) -> Result<Self, EngineError> {
+        let graph = options.gpu.graph && on_gpu(device);
+        if graph && (model.fixed_size().is_none() || model.fixed_batch().is_none()) {
+            return Err(EngineError::GraphShape { model: model.name().to_owned() });
+        }
         let environment = environment(library)?;
-        let session = match device {
-            Device::Cuda(_) | Device::TensorRt(_) => gpu_session(&environment, model, device, options)?,
-            _ => session(&environment, model, device, options).map_err(|error| EngineError::Model {
-                runtime: RUNTIME,
-                size: model.fixed_size().map_or_else(|| "any".to_owned(), |size| size.to_string()),
-                source: error.into(),
-            })?,
-        };
-        let place = match device {
-            Device::Cuda(gpu) => format!("CUDA, GPU {gpu}"),
-            Device::TensorRt(gpu) => format!("TensorRT, GPU {gpu}"),
-            _ => "CPU".to_owned(),
-        };
-        let description = format!("{RUNTIME} 1.{}, {place}", library.minor);
-        Ok(Self { session, kind: model.input_kind(), outputs: model.outputs().to_vec(), device, description })
-    }
-
-    fn on_gpu(&self) -> bool {
-        matches!(self.device, Device::Cuda(_) | Device::TensorRt(_))
+        let builder = || builder(&environment, options);
+        Ok(Self {
+            session: session(&builder, model, device, library, options)?,
+            kind: model.input_kind(),
+            outputs: model.outputs().to_vec(),
+            classes: model.classes(),
+            device,
+            graph,
+            bound: None,
+            description: format!("{RUNTIME} 1.{}, {}", library.minor, place(device, options.gpu)),
+        })
     }
 
     fn run_session(&mut self, input: &Input<'_>, outputs: &mut Outputs) -> ort::Result<()> {
+        if self.graph {
+            let (bound, session) = self.bound(input)?;
+            bound.fill(input)?;
+            bound.run(session)?;
+            return bound.fetch(outputs);
+        }
         let results = self.session.run([tensor(input)?])?;
         for (index, output) in self.outputs.iter().enumerate() {
             let value = &results[index];
@@ -128,37 +142,90 @@ impl OrtEngine {
         }
         Ok(())
     }
+
+    /// Fixed places that fit `input`: those at hand, or new ones.
+    fn bound(&mut self, input: &Input<'_>) -> ort::Result<(&mut Bound, &mut Session)> {
+        let bound = match self.bound.take() {
+            Some(bound) if bound.fits(input) => bound,
+            _ => Bound::new(&self.session, self.device, input, &self.outputs, self.classes)?,
+        };
+        Ok((self.bound.insert(bound), &mut self.session))
+    }
 }
 
 impl Engine for OrtEngine {
     fn prepare(&mut self, batch: usize, size: Size) -> Result<(), EngineError> {
         // On the CPU a first run is like any other; on a GPU it builds kernels or engines, and shows whether they work.
-        if !self.on_gpu() {
+        if !on_gpu(self.device) {
             return Ok(());
         }
-        let count = batch * 3 * size.area();
-        let (bytes, floats);
-        let data = match self.kind {
-            InputKind::U8Nhwc => {
-                bytes = vec![0; count];
-                Data::U8Nhwc(&bytes)
-            }
-            InputKind::F32Nchw => {
-                floats = vec![0.0; count];
-                Data::F32Nchw(&floats)
-            }
-        };
+        let zeros = Zeros::new(self.kind, batch, size);
         let device = self.device;
-        self.run_session(&Input { data, batch, size }, &mut Outputs::default())
-            .map_err(|error| gpu::explain(device, error.into()))
+        self.run_session(&zeros.input(), &mut Outputs::default()).map_err(|error| gpu::explain(device, error.into()))
     }
 
     fn run(&mut self, input: &Input<'_>, outputs: &mut Outputs) -> Result<(), EngineError> {
-        self.run_session(input, outputs).map_err(|error| EngineError::Run { runtime: RUNTIME, source: error.into() })
+        self.run_session(input, outputs).map_err(run_error)
+    }
+
+    fn hold(&mut self, input: &Input<'_>) -> Result<(), EngineError> {
+        self.bound(input).and_then(|(bound, _)| bound.fill(input)).map_err(run_error)
+    }
+
+    fn run_held(&mut self) -> Result<(), EngineError> {
+        let bound = self.bound.as_ref().ok_or_else(|| run_error("no input is held"))?;
+        bound.run(&mut self.session).map_err(run_error)
     }
 
     fn description(&self) -> &str {
         &self.description
+    }
+}
+
+/// Runs `model` once with ONNX Runtime's profiler and counts what ran where. The profiler slows a session down, so this
+/// one serves nothing else.
+///
+/// # Errors
+///
+/// As for [`OrtEngine::open`], and a profile that cannot be written or read.
+pub fn placement(
+    model: &Model,
+    device: Device,
+    library: &Library,
+    options: &EngineOptions,
+    (batch, size): (usize, Size),
+) -> Result<Placement, EngineError> {
+    let environment = environment(library)?;
+    let folder = tempfile::tempdir().map_err(run_error)?;
+    // A graph is replayed as a whole, so its nodes would not be seen.
+    let options = EngineOptions { gpu: GpuOptions { graph: false, ..options.gpu }, ..options.clone() };
+    let builder = || Ok(builder(&environment, &options)?.with_profiling(folder.path().join("profile"))?);
+    let mut session = session(&builder, model, device, library, &options)?;
+    let zeros = Zeros::new(model.input_kind(), batch, size);
+    let mut run = || {
+        session.run([tensor(&zeros.input())?])?;
+        session.end_profiling()
+    };
+    let profile = run().map_err(run_error)?;
+    placement::read(&profile).map_err(run_error)
+}
+
+fn run_error(error: impl Into<RuntimeCause>) -> EngineError {
+    EngineError::Run { runtime: RUNTIME, source: error.into() }
+}
+
+fn on_gpu(device: Device) -> bool {
+    matches!(device, Device::Cuda(_) | Device::TensorRt(_))
+}
+
+/// Device and choices, in words.
+fn place(device: Device, options: GpuOptions) -> String {
+    let with = |chosen: bool, word: &'static str| if chosen { word } else { "" };
+    let graph = with(options.graph, ", CUDA graph");
+    match device {
+        Device::Cuda(gpu) => format!("CUDA, GPU {gpu}, TF32 {}{graph}", if options.tf32 { "on" } else { "off" }),
+        Device::TensorRt(gpu) => format!("TensorRT, GPU {gpu}{}{graph}", with(options.fp16, ", float16 allowed")),
+        _ => "CPU".to_owned(),
     }
 }
 
@@ -170,64 +237,97 @@ fn tensor<'a>(input: &Input<'a>) -> ort::Result<SessionInputValue<'a>> {
     }
 }
 
-fn session(environment: &Environment, model: &Model, device: Device, options: &EngineOptions) -> ort::Result<Session> {
-    let mut builder = Session::builder(environment)?.with_optimization_level(GraphOptimizationLevel::All)?;
-    if let Some(threads) = options.threads {
-        builder = builder.with_intra_threads(threads.get())?;
-    }
-    builder.with_execution_providers(providers(model, device))?.commit_from_memory(model.bytes())
+/// Room for an input without a picture.
+enum Zeros {
+    F32Nchw(Vec<f32>, usize, Size),
+    U8Nhwc(Vec<u8>, usize, Size),
 }
 
-/// A GPU's session: with the libraries that the system finds, else with those that Python packages bring.
-fn gpu_session(
-    environment: &Environment,
+impl Zeros {
+    fn new(kind: InputKind, batch: usize, size: Size) -> Self {
+        let count = batch * 3 * size.area();
+        match kind {
+            InputKind::F32Nchw => Self::F32Nchw(vec![0.0; count], batch, size),
+            InputKind::U8Nhwc => Self::U8Nhwc(vec![0; count], batch, size),
+        }
+    }
+
+    fn input(&self) -> Input<'_> {
+        match self {
+            Self::F32Nchw(values, batch, size) => Input { data: Data::F32Nchw(values), batch: *batch, size: *size },
+            Self::U8Nhwc(values, batch, size) => Input { data: Data::U8Nhwc(values), batch: *batch, size: *size },
+        }
+    }
+}
+
+fn builder(environment: &Environment, options: &EngineOptions) -> ort::Result<SessionBuilder> {
+    let builder = Session::builder(environment)?.with_optimization_level(GraphOptimizationLevel::All)?;
+    Ok(match options.threads {
+        Some(threads) => builder.with_intra_threads(threads.get())?,
+        None => builder,
+    })
+}
+
+/// A session of `model` on `device`. On a GPU, with the libraries that the system finds, else with those that Python
+/// packages bring.
+fn session(
+    builder: &dyn Fn() -> ort::Result<SessionBuilder>,
     model: &Model,
     device: Device,
+    library: &Library,
     options: &EngineOptions,
 ) -> Result<Session, EngineError> {
-    let error = match session(environment, model, device, options) {
+    let commit = || {
+        let providers = providers::of(device, model, options, library.minor);
+        builder()?.with_execution_providers(providers)?.commit_from_memory(model.bytes())
+    };
+    let error = match commit() {
         Ok(session) => return Ok(session),
         Err(error) => error,
     };
+    if !on_gpu(device) {
+        let size = model.fixed_size().map_or_else(|| "any".to_owned(), |size| size.to_string());
+        return Err(EngineError::Model { runtime: RUNTIME, size, source: error.into() });
+    }
     let (cuda, cudnn) = gpu::python_folders();
     if cuda.is_none() && cudnn.is_none() {
         return Err(gpu::explain(device, error.into()));
     }
-    ep::cuda::preload_dylibs(cuda.as_deref(), cudnn.as_deref())
-        .and_then(|()| session(environment, model, device, options))
-        .map_err(|error| gpu::explain(device, error.into()))
+    // What cannot be loaded ahead, the provider misses as well, and then says what that is; this call does not.
+    let _ = ep::cuda::preload_dylibs(cuda.as_deref(), None);
+    let _ = ep::cuda::preload_dylibs(None, cudnn.as_deref());
+    commit().map_err(|error| gpu::explain(device, error.into()))
 }
 
-/// The execution providers of `device`, each of which must start: ONNX Runtime would otherwise use the CPU and not
-/// say so.
-fn providers(model: &Model, device: Device) -> Vec<ep::ExecutionProviderDispatch> {
-    let cuda = |gpu: u32| ep::CUDA::default().with_device_id(gpu as i32).build().error_on_failure();
-    match device {
-        Device::Cuda(gpu) => vec![cuda(gpu)],
-        // CUDA takes what TensorRT leaves.
-        Device::TensorRt(gpu) => vec![tensorrt(model, gpu).build().error_on_failure(), cuda(gpu)],
-        Device::Auto | Device::Cpu | Device::Tract => vec![],
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A GPU's graph runs on bound tensors; the same code on the CPU shows that they carry the right values.
+    #[test]
+    fn bound_tensors_carry_what_an_ordinary_run_does() {
+        let model = Model::embedded().unwrap();
+        let size = model.fixed_size().unwrap();
+        let library = super::super::library::find(None).expect("`cargo xtask test` fetches it");
+        let mut engine = OrtEngine::open(&model, Device::Cpu, &library, &EngineOptions::default()).unwrap();
+        let pictures = [lrnnet_graph::synthetic::picture(size.height, size.width), vec![90; 3 * size.area()]];
+        for picture in pictures {
+            let input = Input { data: Data::U8Nhwc(&picture), batch: 1, size };
+            let (mut plain, mut bound) = (Outputs::default(), Outputs::default());
+            engine.graph = false;
+            engine.run(&input, &mut plain).unwrap();
+            engine.graph = true;
+            engine.run(&input, &mut bound).unwrap();
+            assert_eq!(plain.class_map.len(), size.area());
+            assert!(plain.class_map == bound.class_map);
+        }
     }
-}
 
-/// TensorRT with caches of engines and timings, since it builds for minutes. ONNX Runtime adds graph, GPU and
-/// precision to the cache's file names, and TensorRT checks its version.
-fn tensorrt(model: &Model, gpu: u32) -> ep::TensorRT {
-    let provider = ep::TensorRT::default().with_device_id(gpu as i32);
-    let Some(cache) = tensorrt_cache() else { return provider };
-    let metadata = model.metadata();
-    let weights: String = metadata.weights_sha256.chars().filter(char::is_ascii_alphanumeric).take(16).collect();
-    provider
-        .with_engine_cache(true)
-        .with_engine_cache_path(&cache)
-        .with_engine_cache_prefix(format!("lrnnet-{weights}-{}", metadata.precision.replace('/', "-")))
-        .with_timing_cache(true)
-        .with_timing_cache_path(&cache)
-}
-
-/// The folder of TensorRT's caches; none where it cannot be made or its name is no plain text.
-pub fn tensorrt_cache() -> Option<String> {
-    let folder = library::cache()?.join("tensorrt");
-    std::fs::create_dir_all(&folder).ok()?;
-    folder.into_os_string().into_string().ok().filter(|path| !path.contains('\0'))
+    #[test]
+    fn nothing_held_is_an_error() {
+        let library = super::super::library::find(None).expect("`cargo xtask test` fetches it");
+        let model = Model::embedded().unwrap();
+        let mut engine = OrtEngine::open(&model, Device::Cpu, &library, &EngineOptions::default()).unwrap();
+        assert!(engine.run_held().is_err());
+    }
 }

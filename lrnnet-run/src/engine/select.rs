@@ -4,9 +4,10 @@ use super::gpu;
 use super::library::{self, Library, LibraryError};
 use super::ort::{self, OrtEngine};
 use super::tract::TractEngine;
-use super::{Engine, EngineError, EngineOptions};
+use super::{Engine, EngineError, EngineOptions, Placement};
 use crate::device::Device;
 use crate::model::Model;
+use crate::size::Size;
 
 /// An engine, and how it came to be chosen.
 pub struct Opened {
@@ -41,6 +42,26 @@ pub fn open(
     }
 }
 
+/// What runs each node of `model` on `device`, found in a run of its own with `batch` pictures of `size`.
+///
+/// # Errors
+///
+/// As for [`open`].
+pub fn placement(
+    model: &Model,
+    device: Device,
+    options: &EngineOptions,
+    batch: usize,
+    size: Size,
+) -> Result<Placement, EngineError> {
+    if device == Device::Tract {
+        let nodes = TractEngine::open(model, options)?.nodes(batch, size)?;
+        return Ok(Placement::from([("tract".to_owned(), nodes)]));
+    }
+    let library = library::find(options.library.as_deref())?;
+    ort::placement(model, device, &library, options, (batch, size))
+}
+
 fn open_exactly(
     model: &Model,
     device: Device,
@@ -63,7 +84,7 @@ fn open_in_library(
 ) -> Result<Box<dyn Engine>, EngineError> {
     gpu::check_provider(device, library)?;
     if matches!(device, Device::TensorRt(_)) {
-        notice(&match ort::tensorrt_cache() {
+        notice(&match ort::tensorrt_cache(model, options, library.minor) {
             Some(cache) => {
                 format!("TensorRT builds an engine on first use, which takes minutes; it is kept in {cache}")
             }

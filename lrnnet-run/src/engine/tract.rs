@@ -25,6 +25,7 @@ pub struct TractEngine {
     /// Most recently used first.
     plans: Vec<((usize, Size), Plan)>,
     executor: Executor,
+    held: Option<(Plan, TValue)>,
     description: String,
 }
 
@@ -35,7 +36,9 @@ impl TractEngine {
     ///
     /// A model that tract cannot read.
     pub fn open(model: &Model, options: &EngineOptions) -> Result<Self, EngineError> {
-        let read = || tract_onnx::onnx().model_for_read(&mut Cursor::new(model.bytes()));
+        // All shapes follow from the input's. Declared ones hold names such as `batch`, which would not become numbers.
+        let onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
+        let read = || onnx.model_for_read(&mut Cursor::new(model.bytes()));
         let size = model.fixed_size().map_or_else(|| "any".to_owned(), |size| size.to_string());
         let inference = guarded(read).map_err(|source| EngineError::Model { runtime: RUNTIME, size, source })?;
         let cores = std::thread::available_parallelism();
@@ -47,6 +50,7 @@ impl TractEngine {
             channels_last: model.input_kind() == lrnnet_graph::InputKind::U8Nhwc,
             plans: vec![],
             executor,
+            held: None,
             description: format!("tract, {threads} CPU thread{}", if threads == 1 { "" } else { "s" }),
         })
     }
@@ -66,6 +70,15 @@ impl TractEngine {
             self.plans.insert(0, (key, plan));
         }
         Ok(self.plans[0].1.clone())
+    }
+
+    /// Number of nodes of the plan for a shape.
+    ///
+    /// # Errors
+    ///
+    /// A shape that the model cannot take.
+    pub fn nodes(&mut self, batch: usize, size: Size) -> Result<usize, EngineError> {
+        Ok(self.plan(batch, size)?.model().nodes().len())
     }
 
     fn make_plan(&self, batch: usize, Size { height, width }: Size) -> TractResult<Plan> {
@@ -93,12 +106,30 @@ impl Engine for TractEngine {
             }
             Ok(())
         };
-        guarded(run).map_err(|source| EngineError::Run { runtime: RUNTIME, source })
+        guarded(run).map_err(run_error)
+    }
+
+    fn hold(&mut self, input: &Input<'_>) -> Result<(), EngineError> {
+        let plan = self.plan(input.batch, input.size)?;
+        let value = guarded(|| tensor(input)).map_err(run_error)?;
+        self.held = Some((plan, value.into()));
+        Ok(())
+    }
+
+    fn run_held(&mut self) -> Result<(), EngineError> {
+        let (plan, value) = self.held.as_ref().ok_or_else(|| run_error("no input is held".into()))?;
+        let executor = self.executor.clone();
+        let run = || multithread_tract_scope(executor, || plan.run(tvec![value.clone()])).map(drop);
+        guarded(run).map_err(run_error)
     }
 
     fn description(&self) -> &str {
         &self.description
     }
+}
+
+fn run_error(source: RuntimeCause) -> EngineError {
+    EngineError::Run { runtime: RUNTIME, source }
 }
 
 fn tensor(input: &Input<'_>) -> TractResult<Tensor> {

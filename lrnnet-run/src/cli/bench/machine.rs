@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::thread::available_parallelism;
 
+use lrnnet_run::engine::gpu_names;
 use serde::Serialize;
 
 /// A machine, in the words of its system.
@@ -24,7 +25,7 @@ impl Machine {
         Self {
             cpu: read_value("/proc/cpuinfo", "model name", ':').unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
             cores: available_parallelism().map_or(1, usize::from),
-            gpus: gpus(),
+            gpus: gpu_names(),
             system: system(),
             lrnnet_run: env!("CARGO_PKG_VERSION"),
         }
@@ -38,14 +39,6 @@ impl fmt::Display for Machine {
         gpus.iter().try_for_each(|gpu| write!(f, "; {gpu}"))?;
         write!(f, "; {system}; lrnnet-run {lrnnet_run}")
     }
-}
-
-/// Names of the GPUs that NVIDIA's driver lists.
-fn gpus() -> Vec<String> {
-    let Ok(entries) = fs::read_dir("/proc/driver/nvidia/gpus") else { return vec![] };
-    let mut folders: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    folders.sort();
-    folders.iter().filter_map(|folder| read_value(folder.join("information"), "Model", ':')).collect()
 }
 
 fn system() -> String {
@@ -74,8 +67,12 @@ mod tests {
     #[test]
     fn values_are_read_as_linux_writes_them() {
         let cases = [
-            ("processor\t: 0\nmodel name\t: A CPU @ 2.00GHz\nmodel name\t: B", "model name", ':', Some("A CPU @ 2.00GHz")),
-            ("Model: \t\t NVIDIA H200\nIRQ:   5", "Model", ':', Some("NVIDIA H200")),
+            (
+                "processor\t: 0\nmodel name\t: A CPU @ 2.00GHz\nmodel name\t: B",
+                "model name",
+                ':',
+                Some("A CPU @ 2.00GHz"),
+            ),
             ("NAME=\"x\"\nPRETTY_NAME=\"Debian GNU/Linux 12\"", "PRETTY_NAME", '=', Some("\"Debian GNU/Linux 12\"")),
             ("", "Model", ':', None),
         ];

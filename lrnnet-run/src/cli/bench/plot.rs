@@ -42,6 +42,7 @@ pub fn draw(curves: &[Curve], title: &str) -> Result<RgbImage> {
     // A font is part of the program, since not every machine with a GPU has one.
     register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT)
         .map_err(|_| anyhow!("the built-in font is broken"))?;
+    let range = range(curves);
     let mut pixels = vec![255; (SIZE.0 * SIZE.1 * 3) as usize];
     {
         let root = BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area();
@@ -51,9 +52,10 @@ pub fn draw(curves: &[Curve], title: &str) -> Result<RgbImage> {
             .margin(16)
             .x_label_area_size(48)
             .y_label_area_size(64)
-            .build_cartesian_2d(range(curves).log_scale(), 0.0..100.0)?;
+            .build_cartesian_2d(range.clone().log_scale().with_key_points(ticks(&range)), 0.0..100.0)?;
         chart
             .configure_mesh()
+            .x_label_formatter(&|time| format!("{}", (time * 1e6).round() / 1e6))
             .x_desc("end-to-end latency, ms (logarithmic)")
             .y_desc("runs that took no longer, %")
             .y_label_formatter(&|share| format!("{share:.0}"))
@@ -85,6 +87,21 @@ fn range(curves: &[Curve]) -> Range<f64> {
     shortest.min(longest) / 1.2..longest.max(1e-6) * 1.2
 }
 
+/// Round numbers within `range`: 1, 2 and 5 of each decade, or equal steps where the range is narrow.
+fn ticks(range: &Range<f64>) -> Vec<f64> {
+    let decade = |value: f64| 10f64.powi(value.log10().floor() as i32);
+    let candidates: Vec<f64> = if range.end / range.start > 8.0 {
+        let decades = std::iter::successors(Some(decade(range.start)), |d| Some(d * 10.0));
+        decades.take_while(|d| *d < range.end).flat_map(|d| [d, 2.0 * d, 5.0 * d]).collect()
+    } else {
+        let smallest = (range.end - range.start) / 10.0;
+        let round = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * decade(smallest));
+        let step = round.into_iter().find(|step| *step >= smallest).unwrap_or(smallest);
+        (0..20).map(|i| ((range.start / step).floor() + f64::from(i)) * step).collect()
+    };
+    candidates.into_iter().filter(|tick| range.contains(tick)).collect()
+}
+
 /// Corners of the empirical distribution: it rises by an equal step at each time.
 fn steps(times: &[Duration]) -> Vec<(f64, f64)> {
     let mut sorted = times.to_vec();
@@ -106,6 +123,15 @@ mod tests {
     fn steps_rise_from_nothing_to_everything() {
         let found = steps(&curve("", &[20, 10]).times);
         assert_eq!(found, [(10.0, 0.0), (10.0, 50.0), (20.0, 50.0), (20.0, 100.0)]);
+    }
+
+    #[test]
+    fn ticks_are_round_and_enough_of_them_fit() {
+        assert_eq!(ticks(&(0.9..30.0)), [1.0, 2.0, 5.0, 10.0, 20.0]);
+        assert_eq!(ticks(&(51.0..88.0)), [55.0, 60.0, 65.0, 70.0, 75.0, 80.0, 85.0]);
+        let ranges = [1e-6..2e-6, 0.5..0.6, 99.0..101.0, 1.0..8.0, 1.0..8.1, 3.0..3e6];
+        let wrong: Vec<_> = ranges.iter().filter(|range| ticks(range).len() < 3).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
     }
 
     #[test]

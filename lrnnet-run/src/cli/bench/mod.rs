@@ -1,0 +1,160 @@
+//! `lrnnet-run bench`: models on devices, in one table.
+
+mod args;
+mod choice;
+mod figures;
+mod machine;
+mod memory;
+mod plot;
+mod row;
+mod stats;
+mod table;
+
+use std::io::{IsTerminal, stderr};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use image::RgbImage;
+use indicatif::{ProgressBar, ProgressStyle};
+use lrnnet_run::{Model, mask, picture, selftest};
+
+pub use args::BenchArgs;
+use figures::Figures;
+use row::Row;
+
+use super::failure::Failure;
+use super::predict::{to_stdout, write};
+use super::sources::Target;
+
+/// Timed runs of a row before the next row has its turn.
+const TURN: usize = 5;
+
+/// Measures every model on every device.
+pub fn run(args: &BenchArgs) -> Result<(), Failure> {
+    let models: Vec<Option<&Path>> =
+        if args.models.is_empty() { vec![None] } else { args.models.iter().map(|path| Some(path.as_path())).collect() };
+    let (name, picture) = picture(args, models[0])?;
+    let pictures = vec![picture; args.batch.get()];
+    let mut rows = open_rows(args, &models, &pictures)?;
+    measure(args, &mut rows, &pictures);
+    let figures = Figures {
+        machine: machine::Machine::here(),
+        picture: name,
+        batch: pictures.len(),
+        warmup: args.warmup,
+        threads: args.threads.map(usize::from),
+        regions: figures::REGIONS.into(),
+        rows: figures::of(&rows, pictures.len()),
+    };
+    report(args, &figures)?;
+    let ran = rows.iter().any(|row| row.state.is_ok());
+    if !ran {
+        return Err(Failure::Device(anyhow!("no device of {} works here", words(args))));
+    }
+    match &args.plot {
+        Some(path) => draw(path, &rows, &figures).map_err(Failure::Output),
+        None => Ok(()),
+    }
+}
+
+fn words(args: &BenchArgs) -> String {
+    args.devices.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The picture to segment, and what to call it.
+fn picture(args: &BenchArgs, model: Option<&Path>) -> Result<(String, RgbImage), Failure> {
+    let (name, picture) = match &args.image {
+        Some(path) => {
+            let picture = picture::open(path).with_context(|| format!("picture {}", path.display()));
+            (path.display().to_string(), picture.map_err(Failure::Usage)?)
+        }
+        None => {
+            let model =
+                model.map_or_else(Model::embedded, Model::open).map_err(|error| Failure::Usage(error.into()))?;
+            let size = args.imgsz.or(model.fixed_size()).unwrap_or(model.input_size(model.trained_size()));
+            ("generated picture".to_owned(), selftest::picture(size))
+        }
+    };
+    Ok((format!("{name}, {}x{}", picture.height(), picture.width()), picture))
+}
+
+fn open_rows(args: &BenchArgs, models: &[Option<&Path>], pictures: &[RgbImage]) -> Result<Vec<Row>, Failure> {
+    let mut rows = vec![];
+    for &model in models {
+        for &choice in &args.devices {
+            let waiting = spinner(format!("loading {choice}"));
+            let notes = waiting.clone();
+            let start = Instant::now();
+            let notice = move |text: &str| notes.suspend(|| eprintln!("note: {choice}: {text}"));
+            let row = Row::open(model, choice, args, pictures, notice);
+            waiting.finish_and_clear();
+            if start.elapsed() > Duration::from_secs(10) {
+                eprintln!("note: {choice}: loading took {:.0} s", start.elapsed().as_secs_f64());
+            }
+            rows.push(row?);
+        }
+    }
+    Ok(rows)
+}
+
+/// Rows take turns, so that a drift of the machine hits all of them alike.
+fn measure(args: &BenchArgs, rows: &mut [Row], pictures: &[RgbImage]) {
+    let waiting = spinner("measuring".to_owned());
+    for row in rows.iter_mut() {
+        row.warm_up(pictures, args.warmup);
+    }
+    let start = Instant::now();
+    let time = args.duration.map(|duration| duration * rows.len() as u32);
+    let mut done = 0;
+    loop {
+        let runs = if time.is_some() { TURN } else { TURN.min(args.iters.get() - done) };
+        for row in rows.iter_mut() {
+            row.turn(pictures, runs);
+        }
+        done += runs;
+        if time.map_or(done >= args.iters.get(), |time| start.elapsed() >= time) {
+            break;
+        }
+    }
+    waiting.finish_and_clear();
+}
+
+/// A sign of life with the time gone by, on a terminal only.
+fn spinner(what: String) -> ProgressBar {
+    if !stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}").expect("the template is well formed");
+    let spinner = ProgressBar::new_spinner().with_style(style).with_message(what);
+    spinner.enable_steady_tick(Duration::from_millis(200));
+    spinner
+}
+
+fn report(args: &BenchArgs, figures: &Figures) -> Result<(), Failure> {
+    let table = table::render(figures);
+    let json = args.json.as_deref().map(Target::new);
+    if json == Some(Target::Stdout) {
+        eprint!("{table}");
+    } else {
+        to_stdout(table.as_bytes()).context("cannot write to standard output").map_err(Failure::Output)?;
+    }
+    if let Some(target) = json {
+        let text = serde_json::to_string_pretty(figures).map_err(|error| Failure::Output(error.into()))?;
+        write(&target, |out| writeln!(out, "{text}")).map_err(Failure::Output)?;
+    }
+    Ok(())
+}
+
+fn draw(path: &Path, rows: &[Row], figures: &Figures) -> anyhow::Result<()> {
+    let several = rows.iter().any(|row| row.model != rows[0].model);
+    let curve = |row: &Row| {
+        let times = row.state.as_ref().ok()?.samples.total.clone();
+        let label = if several { format!("{}, {}", row.choice, row.model) } else { row.choice.to_string() };
+        Some(plot::Curve { label, times })
+    };
+    let curves: Vec<_> = rows.iter().filter_map(curve).collect();
+    let title = format!("LRNNet, {}, batch {}", figures.picture, figures.batch);
+    let drawn = plot::draw(&curves, &title).context("cannot draw the plot")?;
+    write(&Target::new(path), |out| mask::write_picture(&drawn, out))
+}

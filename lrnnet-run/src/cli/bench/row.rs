@@ -1,0 +1,174 @@
+//! One row of the table: a model on a device.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use image::RgbImage;
+use lrnnet_run::engine::{self, EngineOptions, Placement};
+use lrnnet_run::{BuildError, Segmenter, SegmenterBuilder, Size};
+
+use super::args::BenchArgs;
+use super::choice::DeviceChoice;
+use super::memory::{Memory, Watch};
+use crate::cli::failure::Failure;
+
+/// A model on a device, measured or not there.
+pub struct Row {
+    /// The model file's name.
+    pub model: String,
+    /// The device that was asked for.
+    pub choice: DeviceChoice,
+    /// The measurement, or why there is none.
+    pub state: Result<Measured>,
+}
+
+/// What is measured of a row.
+pub struct Measured {
+    segmenter: Segmenter,
+    /// From the model file to a network that is ready to run.
+    pub load: Duration,
+    /// The first whole run.
+    pub first: Duration,
+    /// Memory while it loaded and ran first, where the system tells.
+    pub memory: Option<Memory>,
+    /// What runs the nodes.
+    pub placement: Placement,
+    /// Height and width at which the network ran.
+    pub input_size: Size,
+    /// Class ids of all pixels of the last run.
+    pub mask: Vec<u8>,
+    /// Times of the timed runs.
+    pub samples: Samples,
+}
+
+/// Times of the timed runs, in order.
+#[derive(Default)]
+pub struct Samples {
+    /// Picture to input.
+    pub pre: Vec<Duration>,
+    /// Input to output, with copies.
+    pub infer: Vec<Duration>,
+    /// Output to mask.
+    pub post: Vec<Duration>,
+    /// Sum of those three, run by run.
+    pub total: Vec<Duration>,
+    /// The network alone, in runs of its own.
+    pub network: Vec<Duration>,
+}
+
+impl Row {
+    /// Loads a model (the built-in one by default) on a device and runs it once. A device that does not work makes a
+    /// row that says why.
+    ///
+    /// # Errors
+    ///
+    /// A model or size that makes no sense on any device.
+    pub fn open(
+        model: Option<&Path>,
+        choice: DeviceChoice,
+        args: &BenchArgs,
+        pictures: &[RgbImage],
+        notice: impl Fn(&str) + 'static,
+    ) -> Result<Self, Failure> {
+        let watch = Watch::start();
+        let start = Instant::now();
+        let state = match builder(model, choice, args).on_notice(notice).build() {
+            Ok(segmenter) => {
+                let load = start.elapsed();
+                Measured::run_first(segmenter, load, &watch, pictures, &args.options(choice))
+            }
+            Err(BuildError::Engine(error)) => Err(error.into()),
+            Err(error) => return Err(error.into()),
+        };
+        let name = model.map(|path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned());
+        Ok(Self { model: name.unwrap_or_else(|| "built-in".to_owned()), choice, state })
+    }
+
+    /// Runs and times the row `runs` times, whole and the network alone; each after one run without timing, since
+    /// another row ran before and left its data in the caches. A row that fails says so from then on.
+    pub fn turn(&mut self, pictures: &[RgbImage], runs: usize) {
+        if let Ok(measured) = &mut self.state
+            && let Err(error) = measured.turn(pictures, runs)
+        {
+            self.state = Err(error);
+        }
+    }
+
+    /// Runs the row `runs` times without timing.
+    pub fn warm_up(&mut self, pictures: &[RgbImage], runs: usize) {
+        if let Ok(measured) = &mut self.state
+            && let Err(error) = (0..runs).try_for_each(|_| measured.segmenter.segment_batch(pictures).map(drop))
+        {
+            self.state = Err(error.into());
+        }
+    }
+}
+
+fn builder(model: Option<&Path>, choice: DeviceChoice, args: &BenchArgs) -> SegmenterBuilder {
+    let mut builder = Segmenter::builder().device(choice.device).gpu(choice.gpu).batch(args.batch);
+    if let Some(path) = model {
+        builder = builder.model_path(path);
+    }
+    if let Some(library) = &args.ort_lib {
+        builder = builder.ort_library(library);
+    }
+    if let Some(size) = args.imgsz {
+        builder = builder.image_size(size);
+    }
+    if let Some(threads) = args.threads {
+        builder = builder.threads(threads);
+    }
+    builder
+}
+
+impl Measured {
+    fn run_first(
+        mut segmenter: Segmenter,
+        load: Duration,
+        watch: &Watch,
+        pictures: &[RgbImage],
+        options: &EngineOptions,
+    ) -> Result<Self> {
+        let start = Instant::now();
+        let segmentations = segmenter.segment_batch(pictures)?;
+        let first = start.elapsed();
+        let memory = watch.peak();
+        let input_size = segmentations.first().context("a run without pictures")?.input_size;
+        let (model, device) = (segmenter.model(), segmenter.device());
+        let placement = engine::placement(model, device, options, pictures.len(), input_size)?;
+        let samples = Samples::default();
+        Ok(Self { segmenter, load, first, memory, placement, input_size, mask: vec![], samples })
+    }
+
+    fn turn(&mut self, pictures: &[RgbImage], runs: usize) -> Result<()> {
+        self.segmenter.segment_batch(pictures)?;
+        for run in 1..=runs {
+            let segmentations = self.segmenter.segment_batch(pictures)?;
+            let timings = segmentations.first().context("a run without pictures")?.timings;
+            self.samples.pre.push(timings.pre);
+            self.samples.infer.push(timings.infer);
+            self.samples.post.push(timings.post);
+            self.samples.total.push(timings.pre + timings.infer + timings.post);
+            if run == runs {
+                self.mask = segmentations.into_iter().flat_map(|segmentation| segmentation.mask.into_raw()).collect();
+            }
+        }
+        self.segmenter.hold(pictures)?;
+        self.segmenter.run_held()?;
+        for _ in 0..runs {
+            self.samples.network.push(self.segmenter.run_held()?);
+        }
+        Ok(())
+    }
+
+    /// Runtime, version, device and choices in use, in words.
+    pub fn runtime(&self) -> &str {
+        self.segmenter.runtime()
+    }
+
+    /// What the model file says of itself.
+    pub fn metadata(&self) -> &lrnnet_graph::Metadata {
+        self.segmenter.metadata()
+    }
+}

@@ -1,0 +1,169 @@
+//! The figures for people: a Markdown table that is aligned for terminals too.
+
+use std::fmt::Write;
+
+use super::figures::{Figures, Line, REGIONS, Values};
+
+/// Figures of a row by column; what is left of them is aligned to the left.
+const COLUMNS: [&str; 17] = [
+    "device",
+    "model",
+    "runs on",
+    "precision",
+    "nodes",
+    "load",
+    "first",
+    "pre",
+    "infer",
+    "network",
+    "post",
+    "p50",
+    "p90",
+    "p99",
+    "frames/s",
+    "peak RSS",
+    "agrees",
+];
+const WORDS: usize = 5;
+
+/// The whole report.
+pub fn render(figures: &Figures) -> String {
+    let threads =
+        figures.threads.map_or_else(|| "the runtime's choice of threads".to_owned(), |n| format!("{n} threads"));
+    let mut text = format!(
+        "machine: {}\ninput: {}, batch {}, {threads}\nruns: {} untimed, then {} timed in turns of {} with the other \
+         rows, each turn after one untimed run\n\n",
+        figures.machine,
+        figures.picture,
+        figures.batch,
+        figures.warmup,
+        runs(&figures.rows),
+        super::TURN,
+    );
+    let mut notes = vec![];
+    let mut rows = vec![COLUMNS.map(str::to_owned).to_vec()];
+    rows.extend(figures.rows.iter().map(|line| cells(line, &mut notes)));
+    text += &aligned(&rows);
+    for (number, note) in notes.iter().enumerate() {
+        let _ = write!(text, "\n({}) {note}\n", number + 1);
+    }
+    text += "\ntimes in milliseconds:\n";
+    for (name, region) in REGIONS {
+        let _ = writeln!(text, "- {name}: {region}");
+    }
+    text
+}
+
+/// The number of timed runs, or its range where rows differ.
+fn runs(lines: &[Line]) -> String {
+    let counts = || lines.iter().filter_map(|line| Some(line.measured.as_ref()?.runs));
+    match (counts().min(), counts().max()) {
+        (Some(least), Some(most)) if least != most => format!("{least} to {most}"),
+        (Some(count), _) => count.to_string(),
+        _ => "no".to_owned(),
+    }
+}
+
+fn cells(line: &Line, notes: &mut Vec<String>) -> Vec<String> {
+    let mut cells = vec![line.device.clone(), line.model.clone()];
+    match (&line.measured, &line.error) {
+        (Some(values), _) => cells.extend(measured(values)),
+        (None, error) => {
+            let note = error.as_deref().unwrap_or("not measured");
+            let known = notes.iter().position(|known| known == note);
+            let index = known.unwrap_or_else(|| {
+                notes.push(note.to_owned());
+                notes.len() - 1
+            });
+            cells.push(format!("nothing ({})", index + 1));
+            cells.resize(COLUMNS.len(), "-".to_owned());
+        }
+    }
+    cells
+}
+
+fn measured(values: &Values) -> [String; COLUMNS.len() - 2] {
+    let nodes: Vec<_> = values.nodes.iter().map(|(provider, nodes)| format!("{nodes} {}", short(provider))).collect();
+    let memory =
+        |memory: &super::memory::Memory| format!("{:.0} MiB (+{:.0})", memory.peak_rss_mib, memory.peak_rss_added_mib);
+    [
+        values.runtime.clone(),
+        values.precision.clone(),
+        nodes.join(", "),
+        time(values.load_ms),
+        time(values.first_run_ms),
+        time(values.pre_ms),
+        time(values.infer_ms),
+        time(values.network_ms),
+        time(values.post_ms),
+        time(values.p50_ms),
+        time(values.p90_ms),
+        time(values.p99_ms),
+        time(values.frames_per_second),
+        values.memory.as_ref().map_or_else(|| "unknown".to_owned(), memory),
+        percent(values.agreement),
+    ]
+}
+
+/// `CPUExecutionProvider` as `CPU`.
+fn short(provider: &str) -> &str {
+    provider.strip_suffix("ExecutionProvider").unwrap_or(provider)
+}
+
+/// Three digits or more, never more than three behind the point.
+fn time(value: f64) -> String {
+    match value {
+        value if value < 1.0 => format!("{value:.3}"),
+        value if value < 10.0 => format!("{value:.2}"),
+        value if value < 100.0 => format!("{value:.1}"),
+        value => format!("{value:.0}"),
+    }
+}
+
+/// `100 %` only if every pixel agrees.
+fn percent(part: f64) -> String {
+    if part == 1.0 { "100 %".to_owned() } else { format!("{:.3} %", (part * 1e5).floor() / 1e3) }
+}
+
+fn aligned(rows: &[Vec<String>]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<_> = (0..COLUMNS.len()).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cell = |(column, cell): (usize, &String)| match widths[column] {
+            width if column < WORDS => format!(" {cell:<width$} |"),
+            width => format!(" {cell:>width$} |"),
+        };
+        format!("|{}\n", row.iter().enumerate().map(cell).collect::<String>())
+    };
+    let rule = widths.iter().enumerate().map(|(column, width)| match column < WORDS {
+        true => format!("{}|", "-".repeat(width + 2)),
+        false => format!("{}:|", "-".repeat(width + 1)),
+    });
+    let rule = format!("|{}\n", rule.collect::<String>());
+    rows.iter().enumerate().map(|(index, row)| if index == 0 { line(row) + &rule } else { line(row) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_keep_three_digits_and_whole_agreement_is_exact() {
+        let times = [0.0123, 0.5, 1.234, 12.34, 123.4, 1234.5].map(time);
+        assert_eq!(times, ["0.012", "0.500", "1.23", "12.3", "123", "1234"]);
+        let parts = [1.0, 0.999_999_9, 0.5, 0.0].map(percent);
+        assert_eq!(parts, ["100 %", "99.999 %", "50.000 %", "0.000 %"]);
+    }
+
+    #[test]
+    fn a_device_that_is_not_there_is_a_row_with_a_note() {
+        let line = Line { model: "m".into(), device: "cuda:0".into(), error: Some("no driver".into()), measured: None };
+        let mut notes = vec!["another".to_owned()];
+        for _ in 0..2 {
+            let row = cells(&line, &mut notes);
+            assert_eq!(row.len(), COLUMNS.len());
+            assert_eq!((&*row[0], &*row[2], &*row[3]), ("cuda:0", "nothing (2)", "-"));
+        }
+        assert_eq!(notes, ["another", "no driver"]);
+    }
+}

@@ -1,0 +1,116 @@
+//! Input and outputs at fixed places of a device's memory.
+//!
+//! An ordinary run of ONNX Runtime copies the input to the device and the outputs back by itself, which is the fastest
+//! way for a picture that comes from the host and a mask that goes there. Two things need fixed places: a CUDA graph,
+//! which replays the very addresses that it recorded, and the measurement of the network without its copies.
+
+use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
+use ort::session::{IoBinding, Session};
+use ort::value::{DynTensor, TensorElementType};
+
+use super::super::{Data, Input, Outputs, Slot, refill};
+use crate::device::Device;
+use crate::model::Output;
+use crate::size::Size;
+
+/// Tensors that are bound to a session, for one shape.
+pub struct Bound {
+    binding: IoBinding,
+    batch: usize,
+    size: Size,
+    input: Staged,
+    outputs: Vec<(Output, Staged)>,
+}
+
+/// A tensor in the device's memory, and one in the host's from which or to which it is copied.
+struct Staged {
+    device: DynTensor,
+    host: DynTensor,
+}
+
+impl Bound {
+    /// Allocates and binds tensors for inputs like `input`.
+    pub fn new(
+        session: &Session,
+        device: Device,
+        input: &Input<'_>,
+        outputs: &[Output],
+        classes: usize,
+    ) -> ort::Result<Self> {
+        let (place, number) = match device {
+            Device::Cuda(gpu) | Device::TensorRt(gpu) => (AllocationDevice::CUDA, gpu as i32),
+            Device::Auto | Device::Cpu | Device::Tract => (AllocationDevice::CPU, 0),
+        };
+        let memory = MemoryInfo::new(place, number, AllocatorType::Device, MemoryType::Default)?;
+        let allocator = Allocator::new(session, memory)?;
+        let mut binding = session.create_binding()?;
+
+        let (element, shape) = input_tensor(input);
+        let staged = Staged::new(&allocator, element, &shape)?;
+        binding.bind_input(session.inputs()[0].name(), &staged.device)?;
+        let mut bound = Self { binding, batch: input.batch, size: input.size, input: staged, outputs: vec![] };
+        for (output, outlet) in outputs.iter().zip(session.outputs()) {
+            let (element, shape) = output_tensor(*output, input, classes);
+            let mut staged = Staged::new(&allocator, element, &shape)?;
+            bound.binding.bind_output(outlet.name(), &mut staged.device)?;
+            bound.outputs.push((*output, staged));
+        }
+        Ok(bound)
+    }
+
+    /// Whether the tensors have the shapes that `input` needs.
+    pub fn fits(&self, input: &Input<'_>) -> bool {
+        (self.batch, self.size) == (input.batch, input.size)
+    }
+
+    /// Copies `input`, for which the tensors fit, to the device.
+    pub fn fill(&mut self, input: &Input<'_>) -> ort::Result<()> {
+        let Staged { device, host } = &mut self.input;
+        match input.data {
+            Data::F32Nchw(values) => host.try_extract_tensor_mut::<f32>()?.1.copy_from_slice(values),
+            Data::U8Nhwc(values) => host.try_extract_tensor_mut::<u8>()?.1.copy_from_slice(values),
+        }
+        host.copy_into(device)
+    }
+
+    /// Runs the network from the bound input to the bound outputs, and waits for its end.
+    pub fn run(&self, session: &mut Session) -> ort::Result<()> {
+        session.run_binding(&self.binding).map(drop)
+    }
+
+    /// Copies the outputs to the host.
+    pub fn fetch(&mut self, outputs: &mut Outputs) -> ort::Result<()> {
+        for (output, Staged { device, host }) in &mut self.outputs {
+            device.copy_into(&mut *host)?;
+            match outputs.slot(*output) {
+                Slot::Bytes(room) => refill(room, host.try_extract_tensor::<u8>()?.1),
+                Slot::Floats(room) => refill(room, host.try_extract_tensor::<f32>()?.1),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Staged {
+    fn new(allocator: &Allocator, element: TensorElementType, shape: &[usize]) -> ort::Result<Self> {
+        let host = DynTensor::new(&Allocator::default(), element, shape)?;
+        Ok(Self { device: DynTensor::new(allocator, element, shape)?, host })
+    }
+}
+
+fn input_tensor(input: &Input<'_>) -> (TensorElementType, Vec<usize>) {
+    let Size { height, width } = input.size;
+    match input.data {
+        Data::F32Nchw(_) => (TensorElementType::Float32, vec![input.batch, 3, height, width]),
+        Data::U8Nhwc(_) => (TensorElementType::Uint8, vec![input.batch, height, width, 3]),
+    }
+}
+
+fn output_tensor(output: Output, input: &Input<'_>, classes: usize) -> (TensorElementType, Vec<usize>) {
+    let (batch, Size { height, width }) = (input.batch, input.size);
+    match output {
+        Output::ClassMap => (TensorElementType::Uint8, vec![batch, height, width]),
+        Output::Logits => (TensorElementType::Float32, vec![batch, classes, height, width]),
+        Output::Logits8 => (TensorElementType::Float32, vec![batch, classes, height / 8, width / 8]),
+    }
+}
