@@ -34,7 +34,11 @@ impl Plan {
     /// The model that this plan makes of `weights`.
     pub(crate) fn model(&self, config: Config, weights: Weights) -> Result<Model, ModelError> {
         let model = Network::new(config).bind(weights)?;
-        let model = if self.form == Form::Deploy { model.deploy() } else { model };
+        let model = match self.form {
+            Form::Plain => model,
+            Form::Deploy => model.deploy(),
+            Form::Basic => model.basic(),
+        };
         Ok(if self.precision == Precision::Fp16 { model.to_half()? } else { model })
     }
 }

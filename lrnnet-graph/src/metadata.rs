@@ -45,7 +45,7 @@ pub struct Metadata {
     pub context: String,
     /// Power iterations T, where the context has them.
     pub power_iterations: Option<usize>,
-    /// `plain` or `deploy`.
+    /// `plain`, `deploy` or `basic`.
     pub form: String,
     /// `fp32` or `fp16`.
     pub precision: String,

@@ -177,6 +177,18 @@ pub enum Form {
     Plain,
     /// What [`Model::deploy`] makes of it.
     Deploy,
+    /// What [`Model::basic`] makes of it.
+    Basic,
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "plain",
+            Self::Deploy => "deploy",
+            Self::Basic => "basic",
+        })
+    }
 }
 
 /// Element type of weights and of what is computed from them.
@@ -213,6 +225,13 @@ impl Model {
     pub fn deploy(&self) -> Self {
         let graph = passes::DEPLOY.iter().fold(self.graph.clone(), |graph, pass| (pass.run)(&graph));
         Self { graph, form: Form::Deploy, ..self.clone() }
+    }
+
+    /// The same function in operators that older importers know, OpenCV 4.6 among them: all passes of
+    /// [`passes::BASIC`], in order. That importer also needs opset 11 and a fixed size.
+    pub fn basic(&self) -> Self {
+        let graph = passes::BASIC.iter().fold(self.graph.clone(), |graph, pass| (pass.run)(&graph));
+        Self { graph, form: Form::Basic, ..self.clone() }
     }
 
     /// The same network with float16 weights, computed in float16.
@@ -261,7 +280,7 @@ impl Model {
             block: c.block.to_string(),
             context: c.context.to_string(),
             power_iterations,
-            form: if self.form == Form::Deploy { "deploy" } else { "plain" }.into(),
+            form: self.form.to_string(),
             precision: if self.precision == Precision::Fp16 { "fp16" } else { "fp32" }.into(),
             weights_sha256: origin.weights_sha256.clone(),
             exporter: origin.exporter.clone(),

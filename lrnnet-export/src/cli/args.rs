@@ -80,10 +80,11 @@ pub struct ConvertArgs {
     /// Store weights and compute in float16, but for norms and sums; inputs and outputs keep their types
     #[arg(long)]
     pub half: bool,
-    /// How the graph is written down: deploy (folded, fast) or plain (node for node the paper)
+    /// How the graph is written down: deploy (folded, fast), plain (node for node the paper) or basic (folded, for older
+    /// importers such as OpenCV 4.6, which also needs --opset 11)
     #[arg(long, default_value = "deploy", value_parser = parse_form, value_name = "FORM")]
     pub form: Form,
-    /// Version of ONNX's operators, 13 to 21
+    /// Version of ONNX's operators, 11 to 21
     #[arg(long, default_value = "17", value_parser = parse_opset, value_name = "N")]
     pub opset: Opset,
     /// Do not run the model against the plain form before it is written
@@ -95,7 +96,8 @@ fn parse_form(word: &str) -> Result<Form, String> {
     match word {
         "deploy" => Ok(Form::Deploy),
         "plain" => Ok(Form::Plain),
-        _ => Err(format!("`{word}` is not a form; expected deploy or plain")),
+        "basic" => Ok(Form::Basic),
+        _ => Err(format!("`{word}` is not a form; expected deploy, plain or basic")),
     }
 }
 
@@ -145,7 +147,7 @@ mod tests {
             "w.pth -o m.onnx --imgsz 512x1024 --dynamic",
             "w.pth -o m.onnx --head mask",
             "w.pth -o m.onnx --form fast",
-            "w.pth -o m.onnx --opset 12",
+            "w.pth -o m.onnx --opset 10",
             "w.pth -o m.onnx --opset x",
             "inspect",
             "inspect m.onnx -o x",

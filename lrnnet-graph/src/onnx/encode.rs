@@ -86,7 +86,7 @@ impl Writer<'_> {
             Op::Sqrt => ("Sqrt", vec![]),
             Op::MaxPool => ("MaxPool", vec![ints("kernel_shape", [2, 2]), ints("strides", [2, 2])]),
             Op::MatMul => ("MatMul", vec![]),
-            Op::ReduceSum(axis) => ("ReduceSum", self.reduction(*axis, true, inputs)),
+            Op::ReduceSum(axis) => ("ReduceSum", self.reduction(*axis, self.opset.sums_take_axes(), inputs)),
             Op::ReduceMean(axis) => ("ReduceMean", self.reduction(*axis, self.opset.reductions_take_axes(), inputs)),
             Op::ReduceMax(axis) => ("ReduceMax", self.reduction(*axis, self.opset.reductions_take_axes(), inputs)),
             Op::Concat(axis) => ("Concat", vec![int("axis", *axis)]),
@@ -112,7 +112,10 @@ impl Writer<'_> {
             Op::Upsample(factor) => {
                 let scales = [1.0, 1.0, *factor as f32, *factor as f32];
                 let bytes: Vec<_> = scales.iter().flat_map(|s: &f32| s.to_le_bytes()).collect();
-                inputs.push(String::new());
+                inputs.push(match self.opset.resize_region_is_optional() {
+                    true => String::new(),
+                    false => self.operand("f32", &[0], &[0.0f32; 0], ElementType::Float32, &[]),
+                });
                 inputs.push(self.operand("f32", &[4], &scales, ElementType::Float32, &bytes));
                 ("Resize", vec![string("coordinate_transformation_mode", "half_pixel"), string("mode", "linear")])
             }

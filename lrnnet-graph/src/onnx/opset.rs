@@ -6,7 +6,7 @@ pub struct Opset(u8);
 
 impl Opset {
     /// Oldest version.
-    pub const MIN: u8 = 13;
+    pub const MIN: u8 = 11;
     /// Newest version.
     pub const MAX: u8 = 21;
 
@@ -27,16 +27,27 @@ impl Opset {
     /// The oldest file format that may hold this version, so that the oldest readers take the file.
     pub(super) fn ir_version(self) -> i64 {
         match self.0 {
-            ..=14 => 7,
+            ..=11 => 6,
+            12..=14 => 7,
             15..=18 => 8,
             19..=20 => 9,
             _ => 10,
         }
     }
 
-    /// Whether ReduceMean and ReduceMax take their axes as an operand. ReduceSum does in every version here.
+    /// Whether ReduceSum takes its axes as an operand.
+    pub(super) fn sums_take_axes(self) -> bool {
+        self.0 >= 13
+    }
+
+    /// Whether ReduceMean and ReduceMax take their axes as an operand.
     pub(super) fn reductions_take_axes(self) -> bool {
         self.0 >= 18
+    }
+
+    /// Whether Resize may leave out the region it only uses for cropping.
+    pub(super) fn resize_region_is_optional(self) -> bool {
+        self.0 >= 13
     }
 }
 
