@@ -7,7 +7,7 @@
 //!
 //! Why a pickle is looked at twice: the reader behind `.pth` files keeps objects that it does not know as opaque
 //! values and lets the last of two equal keys win. That suits a viewer. An exporter must know that the file holds
-//! tensors and nothing else, so [`pickle`] walks the same bytes first and refuses everything that `torch.save`
+//! tensors and nothing else, so `pickle.rs` walks the same bytes first and refuses everything that `torch.save`
 //! does not write for a state dict.
 
 mod error;

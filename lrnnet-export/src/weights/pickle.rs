@@ -35,7 +35,7 @@ pub enum PickleError {
     #[error("the pickle is cut short")]
     CutShort,
     /// A protocol that `torch.save` writes only when asked to.
-    #[error("the pickle is of protocol {0}; expected 2, torch.save's default")]
+    #[error("the pickle is of protocol {0}; expected 2: save it again without `pickle_protocol`")]
     Protocol(u8),
     /// An opcode outside of what `torch.save` writes.
     #[error("opcode 0x{code:02x} at byte {at} of the pickle is not one that torch.save writes; {SAVE_STATE_DICT}")]

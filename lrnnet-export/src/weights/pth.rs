@@ -62,11 +62,12 @@ fn find_pickle(archive: &ZipArchive<Cursor<&[u8]>>) -> Result<usize, Problem> {
     for index in 0..archive.len() {
         let entry = archive.by_index_data(index).map_err(Problem::Zip)?;
         let name = entry.name().map_err(Problem::Zip)?;
-        if entry.encrypted() || entry.compression() != CompressionMethod::Stored {
-            return Err(foreign(format!("holds the compressed or encrypted entry `{name}`")));
-        }
         match name.split('/').collect::<Vec<_>>().as_slice() {
+            // Before the next arm, since TorchScript compresses its code.
             [_, "code", ..] | [_, "constants.pkl"] => return Err(Problem::TorchScript),
+            _ if entry.encrypted() || entry.compression() != CompressionMethod::Stored => {
+                return Err(foreign(format!("holds the compressed or encrypted entry `{name}`")));
+            }
             [.., "data.pkl"] if found.is_some() => return Err(foreign("holds more than one data.pkl")),
             [.., "data.pkl"] if entry.size() > MAX_PICKLE => {
                 return Err(foreign(format!("holds a data.pkl of {} bytes, more than {MAX_PICKLE}", entry.size())));
