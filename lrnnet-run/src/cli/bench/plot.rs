@@ -4,11 +4,11 @@ use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use image::RgbImage;
 use plotters::prelude::*;
-use plotters::style::register_font;
 
+use super::super::drawing::load_font;
 use super::stats::milliseconds;
 
 /// Columns and rows of the picture.
@@ -39,9 +39,7 @@ pub struct Curve {
 ///
 /// What the plotting library reports.
 pub fn draw(curves: &[Curve], title: &str) -> Result<RgbImage> {
-    // A font is part of the program, since not every machine with a GPU has one.
-    register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT)
-        .map_err(|_| anyhow!("the built-in font is broken"))?;
+    load_font()?;
     let range = range(curves);
     let mut pixels = vec![255; (SIZE.0 * SIZE.1 * 3) as usize];
     {
