@@ -23,6 +23,7 @@ mod model;
 pub mod picture;
 mod postprocess;
 pub mod preprocess;
+pub mod resize;
 mod segmenter;
 pub mod selftest;
 mod size;

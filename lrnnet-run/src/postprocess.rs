@@ -1,5 +1,6 @@
 //! From the network's output to a mask of the picture's own size.
 
+use crate::resize::Tap;
 use crate::size::Size;
 
 /// Pixels of the input per position of `logits8`, along each side.
@@ -40,11 +41,11 @@ impl ArgMax {
         ids.resize(size.area(), 0);
         let mut values = vec![0.0; size.width];
         for (y, ids) in ids.chunks_exact_mut(size.width).enumerate() {
-            let (above, below, weight) = neighbours(y, small.height);
+            let tap = Tap::new(y, size.height, small.height);
             self.restart(size.width);
             for (class, plane) in logits8.chunks_exact(small.area()).enumerate() {
                 let row = |index: usize| &plane[index * small.width..][..small.width];
-                blend_rows(row(above), row(below), weight, &mut self.row);
+                blend_rows(row(tap.first), row(tap.second), tap.weight, &mut self.row);
                 stretch(&self.row, &mut values);
                 keep_best(&values, class as u8, &mut self.best, ids);
             }
@@ -63,14 +64,6 @@ fn keep_best(values: &[f32], class: u8, best: &mut [f32], ids: &mut [u8]) {
         *best = if better { value } else { *best };
         *id = if better { class } else { *id };
     }
-}
-
-/// The two positions between which fine position `fine` lies, and the weight of the second.
-fn neighbours(fine: usize, len: usize) -> (usize, usize, f32) {
-    let position = (fine as f32 + 0.5) / STRIDE as f32 - 0.5;
-    let position = position.clamp(0.0, (len - 1) as f32);
-    let first = position as usize;
-    (first, (first + 1).min(len - 1), position - first as f32)
 }
 
 fn blend_rows(above: &[f32], below: &[f32], weight: f32, out: &mut Vec<f32>) {
@@ -131,12 +124,12 @@ mod tests {
 
     /// The definition of bilinear upsampling, one value at a time.
     fn upsample(plane: &[f32], small: Size, y: usize, x: usize) -> f32 {
-        let (y0, y1, wy) = neighbours(y, small.height);
-        let (x0, x1, wx) = neighbours(x, small.width);
-        let at = |y: usize, x: usize| plane[y * small.width + x];
-        let top = at(y0, x0) * (1.0 - wx) + at(y0, x1) * wx;
-        let bottom = at(y1, x0) * (1.0 - wx) + at(y1, x1) * wx;
-        top * (1.0 - wy) + bottom * wy
+        let (row, column) = (Tap::new(y, 8 * small.height, small.height), Tap::new(x, 8 * small.width, small.width));
+        let at = |y: usize| {
+            let row = &plane[y * small.width..];
+            row[column.first] * (1.0 - column.weight) + row[column.second] * column.weight
+        };
+        at(row.first) * (1.0 - row.weight) + at(row.second) * row.weight
     }
 
     fn noise(n: usize) -> Vec<f32> {

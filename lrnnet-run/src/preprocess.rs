@@ -2,54 +2,12 @@
 
 use std::slice;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer as Kernel};
 use image::RgbImage;
 use lrnnet_graph::{InputKind, Metadata};
 
 use crate::engine::{Data, Input};
+use crate::resize::Resizer;
 use crate::size::Size;
-
-/// The one resize of this project: bilinear between pixel centres, without antialiasing.
-///
-/// It is PyTorch's `interpolate(mode="bilinear", align_corners=False, antialias=False)` and OpenCV's `INTER_LINEAR`,
-/// rounded to bytes.
-pub struct Resizer {
-    kernel: Kernel,
-    options: ResizeOptions,
-    pixels: Vec<u8>,
-}
-
-impl Default for Resizer {
-    fn default() -> Self {
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Interpolation(FilterType::Bilinear));
-        Self { kernel: Kernel::new(), options, pixels: vec![] }
-    }
-}
-
-impl Resizer {
-    /// `picture` at `size`, as RGB bytes `[h, w, 3]`; the picture's own bytes where it has that size already.
-    ///
-    /// # Panics
-    ///
-    /// When the picture or `size` has no pixels.
-    pub fn resize<'a>(&'a mut self, picture: &'a RgbImage, size: Size) -> &'a [u8] {
-        if size == size_of(picture) {
-            return picture.as_raw();
-        }
-        self.pixels.resize(size.area() * 3, 0);
-        let source = ImageRef::new(picture.width(), picture.height(), picture.as_raw(), PixelType::U8x3);
-        let target = Image::from_slice_u8(size.width as u32, size.height as u32, &mut self.pixels, PixelType::U8x3);
-        let (source, mut target) = (source.expect("a picture is whole"), target.expect("the buffer was just sized"));
-        self.kernel.resize(&source, &mut target, &self.options).expect("both sides are RGB and not empty");
-        &self.pixels
-    }
-}
-
-/// Height and width of a picture.
-pub fn size_of(picture: &RgbImage) -> Size {
-    Size::new(picture.height() as usize, picture.width() as usize)
-}
 
 /// Makes a model's input from pictures, reusing its buffers.
 pub struct Preprocessor {

@@ -15,7 +15,8 @@ use crate::device::Device;
 use crate::engine::{Engine, EngineError, Outputs};
 use crate::model::{Model, Output};
 use crate::postprocess::{ArgMax, count_classes, resize_nearest};
-use crate::preprocess::{Preprocessor, size_of};
+use crate::preprocess::Preprocessor;
+use crate::resize::size_of;
 use crate::size::Size;
 
 /// A trained network on a device, ready for pictures.

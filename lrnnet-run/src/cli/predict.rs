@@ -21,7 +21,7 @@ pub fn run(args: &PredictArgs) -> Result<(), Failure> {
     for job in &jobs {
         match process(job, args, &mut segmenter) {
             Ok(segmentation) => report.done(job, &segmentation, segmenter.metadata())?,
-            Err(error) => report.failed(job, &error),
+            Err(error) => report.failed(job, error),
         }
     }
     report.finish(&segmenter, args.json.as_deref())

@@ -168,12 +168,10 @@ impl Report {
     }
 
     /// Takes in a picture that failed, and says why at once.
-    pub fn failed(&mut self, job: &Job, error: &Error) {
+    pub fn failed(&mut self, job: &Job, error: Error) {
         self.voice.bar.inc(1);
-        let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-        let causes = causes.join(": ");
-        self.voice.error(&anyhow!("{}: {causes}", job.source));
-        self.failed.push(Failed { source: job.source.to_string(), error: causes });
+        self.failed.push(Failed { source: job.source.to_string(), error: format!("{error:#}") });
+        self.voice.error(&error.context(format!("cannot segment {}", job.source)));
     }
 
     /// Writes the JSON report and says how it went.

@@ -1,0 +1,36 @@
+//! The one resize against PyTorch's `interpolate` (`fixtures/resize.safetensors`).
+#![allow(missing_docs)]
+
+use image::RgbImage;
+use lrnnet_graph::synthetic;
+use lrnnet_run::Size;
+use lrnnet_run::resize::Resizer;
+use safetensors::SafeTensors;
+
+/// PyTorch's values are not rounded; the bytes are, once.
+const TOLERANCE: f32 = 0.5 + 1e-4;
+
+#[test]
+fn the_resize_is_the_one_of_pytorch() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/resize.safetensors");
+    let bytes = std::fs::read(path).unwrap();
+    let golden = SafeTensors::deserialize(&bytes).unwrap();
+    assert!(golden.len() >= 4, "only {} cases", golden.len());
+    let mut failing = vec![];
+    for (name, tensor) in golden.iter() {
+        let (from, to) = name.split_once('-').unwrap();
+        let (from, to): (Size, Size) = (from.parse().unwrap(), to.parse().unwrap());
+        let pixels = synthetic::picture(from.height, from.width);
+        let picture = RgbImage::from_raw(from.width as u32, from.height as u32, pixels).unwrap();
+        let mut resizer = Resizer::default();
+        let found = resizer.resize(&picture, to);
+        assert_eq!(tensor.shape(), [3, to.height, to.width]);
+        let expected = tensor.data().chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]]));
+        let at = |i: usize| f32::from(found[i % to.area() * 3 + i / to.area()]);
+        let largest = expected.enumerate().map(|(i, value)| (at(i) - value).abs()).fold(0.0, f32::max);
+        if largest > TOLERANCE {
+            failing.push(format!("{name}: largest difference {largest}"));
+        }
+    }
+    assert!(failing.is_empty(), "{} cases differ:\n{}", failing.len(), failing.join("\n"));
+}
