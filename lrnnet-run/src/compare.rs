@@ -87,8 +87,11 @@ impl Comparison {
         }
         let before = self.logits.unwrap_or(LogitDifference { largest: 0.0, scale: 0.0 });
         let pairs = candidate.values.iter().zip(reference.values);
-        // A NaN is larger than every difference; f32::max would drop it.
-        let wider = |most: f32, (a, b): (&f32, &f32)| if (a - b).abs() <= most { most } else { (a - b).abs() };
+        // A NaN stays the largest difference; f32::max would drop it.
+        let wider = |most: f32, (a, b): (&f32, &f32)| {
+            let difference = (a - b).abs();
+            if most.is_nan() || difference <= most { most } else { difference }
+        };
         self.logits = Some(LogitDifference {
             largest: pairs.fold(before.largest, wider),
             scale: reference.values.iter().fold(before.scale, |most, v| most.max(v.abs())),
