@@ -24,6 +24,8 @@ pub struct Choices {
     pub classes: Option<Classes>,
     /// Size of the input; that of training where it is `None`.
     pub size: Option<SizeChoice>,
+    /// Pictures per run of a fixed size.
+    pub batch: usize,
     /// Kind of input.
     pub input: InputKind,
     /// Kind of output.
@@ -48,6 +50,7 @@ impl Default for Choices {
             power_iterations: None,
             classes: None,
             size: None,
+            batch: 1,
             input: InputKind::F32Nchw,
             head: Head::ClassMap,
         }
@@ -112,7 +115,7 @@ impl Choices {
         let classes = self.classes(clues, &mut notes)?;
         let trained_size = self.trained_size(&classes, clues, &mut notes);
         let size = match self.size.unwrap_or(SizeChoice::Fixed(trained_size)) {
-            SizeChoice::Fixed([height, width]) => InputSize::Static { batch: 1, height, width },
+            SizeChoice::Fixed([height, width]) => InputSize::Static { batch: self.batch, height, width },
             SizeChoice::Dynamic => InputSize::Dynamic,
         };
         let normalization = clues.normalization.unwrap_or(Normalization::IMAGENET);

@@ -185,7 +185,8 @@ fn encode(model: &Bound, plan: &Plan) -> Vec<u8> {
 fn run_once(bytes: Vec<u8>, picture: &RgbImage, size: Size) -> Result<Outputs, VerifyError> {
     let model = Model::from_bytes("made for verification", Cow::Owned(bytes))?;
     let mut preprocessor = Preprocessor::new(model.input_kind(), model.metadata());
-    let input = preprocessor.prepare(picture, size);
+    let pictures = vec![picture.clone(); model.fixed_batch().unwrap_or(1)];
+    let input = preprocessor.prepare_batch(&pictures, size);
     let mut outputs = Outputs::default();
     let mut run = || {
         let opened = engine::open(&model, Device::Tract, &EngineOptions::default(), &|_| {})?;
@@ -193,6 +194,7 @@ fn run_once(bytes: Vec<u8>, picture: &RgbImage, size: Size) -> Result<Outputs, V
         engine.run(&input, &mut outputs)
     };
     run().map_err(|source| VerifyError::Engine { size, source })?;
+    outputs.keep_first(pictures.len());
     Ok(outputs)
 }
 

@@ -45,11 +45,12 @@ pub fn run(model: &Model, engine: &mut dyn Engine) -> Result<Verdict, SelfTestEr
     if size != fits {
         return Err(SelfTestError::Size { size, fits });
     }
-    let picture = picture(size);
     let mut preprocessor = Preprocessor::new(model.input_kind(), model.metadata());
     let mut outputs = Outputs::default();
-    engine.prepare(1, size)?;
-    engine.run(&preprocessor.prepare(&picture, size), &mut outputs)?;
+    let pictures = vec![picture(size); model.fixed_batch().unwrap_or(1)];
+    engine.prepare(pictures.len(), size)?;
+    engine.run(&preprocessor.prepare_batch(&pictures, size), &mut outputs)?;
+    outputs.keep_first(pictures.len());
     Ok(judge(record, &class_ids(&outputs, model.classes())))
 }
 

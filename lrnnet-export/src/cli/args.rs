@@ -65,6 +65,9 @@ pub struct ConvertArgs {
     /// Height and width of the input, multiples of 8; by default those of training
     #[arg(long, value_name = "HxW", conflicts_with = "dynamic")]
     pub imgsz: Option<Size>,
+    /// Pictures per run, 1 to 256
+    #[arg(long, default_value_t = 1, value_name = "N", conflicts_with = "dynamic")]
+    pub batch: usize,
     /// Leave batch, height and width to the caller; multiples of 64 for models b and c
     #[arg(long)]
     pub dynamic: bool,
@@ -130,6 +133,7 @@ mod tests {
             "w.pth -o m.onnx --block ss-nbt --context none --classes camvid",
             "w.pth -o m.onnx --context svn:8,4,2 --power-iters 3",
             "w.pth -o m.onnx --imgsz 512x1024 --head logits-8 --input u8-nhwc",
+            "w.pth -o m.onnx --imgsz 512x1024 --batch 8",
             "w.pth -o m.onnx --dynamic --half --form plain --opset 18 --no-verify",
             "inspect m.onnx --json",
             "list w.safetensors",
@@ -145,6 +149,8 @@ mod tests {
             "w.pth -o m.onnx --context svn:",
             "w.pth -o m.onnx --imgsz 512",
             "w.pth -o m.onnx --imgsz 512x1024 --dynamic",
+            "w.pth -o m.onnx --batch 8 --dynamic",
+            "w.pth -o m.onnx --batch many",
             "w.pth -o m.onnx --head mask",
             "w.pth -o m.onnx --form fast",
             "w.pth -o m.onnx --opset 10",

@@ -24,6 +24,7 @@ pub fn run(args: ConvertArgs) -> Result<(), Failure> {
         power_iterations: args.power_iters,
         classes: args.classes.as_deref().map(classes).transpose()?,
         size,
+        batch: args.batch,
         input: args.input,
         head: args.head,
     };
@@ -58,7 +59,8 @@ fn classes(word: &Path) -> Result<Classes, ClassFileError> {
 fn describe(config: &Config) -> String {
     let variant = config.variant().map_or(String::new(), |variant| format!(" {}", variant.to_string().to_uppercase()));
     let size = match config.size {
-        InputSize::Static { height, width, .. } => format!("{height}x{width}"),
+        InputSize::Static { batch: 1, height, width } => format!("{height}x{width}"),
+        InputSize::Static { batch, height, width } => format!("{batch} times {height}x{width}"),
         InputSize::Dynamic => "any size".to_owned(),
     };
     let (block, context, classes) = (config.block, &config.context, config.classes.names.len());

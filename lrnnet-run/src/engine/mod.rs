@@ -54,6 +54,14 @@ enum Slot<'a> {
 }
 
 impl Outputs {
+    /// Drops all but what belongs to the first of `batch` pictures.
+    pub fn keep_first(&mut self, batch: usize) {
+        let batch = batch.max(1);
+        self.class_map.truncate(self.class_map.len() / batch);
+        self.logits.truncate(self.logits.len() / batch);
+        self.logits8.truncate(self.logits8.len() / batch);
+    }
+
     fn slot(&mut self, output: Output) -> Slot<'_> {
         match output {
             Output::ClassMap => Slot::Bytes(&mut self.class_map),
