@@ -147,7 +147,10 @@ impl OrtEngine {
     fn bound(&mut self, input: &Input<'_>) -> ort::Result<(&mut Bound, &mut Session)> {
         let bound = match self.bound.take() {
             Some(bound) if bound.fits(input) => bound,
-            _ => Bound::new(&self.session, self.device, input, &self.outputs, self.classes)?,
+            _ => {
+                let staged = on_gpu(self.device) || self.graph;
+                Bound::new(&self.session, self.device, staged, input, &self.outputs, self.classes)?
+            }
         };
         Ok((self.bound.insert(bound), &mut self.session))
     }

@@ -22,17 +22,19 @@ pub struct Bound {
     outputs: Vec<(Output, Staged)>,
 }
 
-/// A tensor in the device's memory, and one in the host's from which or to which it is copied.
+/// A tensor in the device's memory, and one in the host's from which or to which it is copied, if the host cannot reach
+/// the device's.
 struct Staged {
     device: DynTensor,
-    host: DynTensor,
+    host: Option<DynTensor>,
 }
 
 impl Bound {
-    /// Allocates and binds tensors for inputs like `input`.
+    /// Allocates and binds tensors for inputs like `input`; `staged` with host tensors to copy from and to.
     pub fn new(
         session: &Session,
         device: Device,
+        staged: bool,
         input: &Input<'_>,
         outputs: &[Output],
         classes: usize,
@@ -46,14 +48,14 @@ impl Bound {
         let mut binding = session.create_binding()?;
 
         let (element, shape) = input_tensor(input);
-        let staged = Staged::new(&allocator, element, &shape)?;
-        binding.bind_input(session.inputs()[0].name(), &staged.device)?;
-        let mut bound = Self { binding, batch: input.batch, size: input.size, input: staged, outputs: vec![] };
+        let place = Staged::new(&allocator, staged, element, &shape)?;
+        binding.bind_input(session.inputs()[0].name(), &place.device)?;
+        let mut bound = Self { binding, batch: input.batch, size: input.size, input: place, outputs: vec![] };
         for (output, outlet) in outputs.iter().zip(session.outputs()) {
             let (element, shape) = output_tensor(*output, input, classes);
-            let mut staged = Staged::new(&allocator, element, &shape)?;
-            bound.binding.bind_output(outlet.name(), &mut staged.device)?;
-            bound.outputs.push((*output, staged));
+            let mut place = Staged::new(&allocator, staged, element, &shape)?;
+            bound.binding.bind_output(outlet.name(), &mut place.device)?;
+            bound.outputs.push((*output, place));
         }
         Ok(bound)
     }
@@ -66,11 +68,12 @@ impl Bound {
     /// Copies `input`, for which the tensors fit, to the device.
     pub fn fill(&mut self, input: &Input<'_>) -> ort::Result<()> {
         let Staged { device, host } = &mut self.input;
+        let reached = host.as_mut().unwrap_or(device);
         match input.data {
-            Data::F32Nchw(values) => host.try_extract_tensor_mut::<f32>()?.1.copy_from_slice(values),
-            Data::U8Nhwc(values) => host.try_extract_tensor_mut::<u8>()?.1.copy_from_slice(values),
+            Data::F32Nchw(values) => reached.try_extract_tensor_mut::<f32>()?.1.copy_from_slice(values),
+            Data::U8Nhwc(values) => reached.try_extract_tensor_mut::<u8>()?.1.copy_from_slice(values),
         }
-        host.copy_into(device)
+        host.as_ref().map_or(Ok(()), |host| host.copy_into(device))
     }
 
     /// Runs the network from the bound input to the bound outputs, and waits for its end.
@@ -81,10 +84,13 @@ impl Bound {
     /// Copies the outputs to the host.
     pub fn fetch(&mut self, outputs: &mut Outputs) -> ort::Result<()> {
         for (output, Staged { device, host }) in &mut self.outputs {
-            device.copy_into(&mut *host)?;
+            if let Some(host) = host {
+                device.copy_into(&mut *host)?;
+            }
+            let reached = host.as_ref().unwrap_or(device);
             match outputs.slot(*output) {
-                Slot::Bytes(room) => refill(room, host.try_extract_tensor::<u8>()?.1),
-                Slot::Floats(room) => refill(room, host.try_extract_tensor::<f32>()?.1),
+                Slot::Bytes(room) => refill(room, reached.try_extract_tensor::<u8>()?.1),
+                Slot::Floats(room) => refill(room, reached.try_extract_tensor::<f32>()?.1),
             }
         }
         Ok(())
@@ -92,8 +98,8 @@ impl Bound {
 }
 
 impl Staged {
-    fn new(allocator: &Allocator, element: TensorElementType, shape: &[usize]) -> ort::Result<Self> {
-        let host = DynTensor::new(&Allocator::default(), element, shape)?;
+    fn new(allocator: &Allocator, staged: bool, element: TensorElementType, shape: &[usize]) -> ort::Result<Self> {
+        let host = staged.then(|| DynTensor::new(&Allocator::default(), element, shape)).transpose()?;
         Ok(Self { device: DynTensor::new(allocator, element, shape)?, host })
     }
 }

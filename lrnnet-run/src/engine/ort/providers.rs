@@ -57,7 +57,8 @@ fn cache_key(model: &Model, options: &EngineOptions, minor: u32) -> PathBuf {
     let weights: String = model.metadata().weights_sha256.chars().take(16).collect();
     let precision = if half(model, options) { "fp16" } else { "fp32" };
     let versions = format!("ort-1.{minor}-{}", gpu::tensorrt_version().unwrap_or_else(|| "nvinfer".to_owned()));
-    let parts = [weights, precision.to_owned(), versions, gpu::names().join("-")];
+    let gpus = if gpu::names().is_empty() { "gpu".to_owned() } else { gpu::names().join("-") };
+    let parts = [weights, precision.to_owned(), versions, gpus];
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
     parts.join("_").chars().map(|c| if c == '_' { c } else { plain(c) }).collect::<String>().into()
 }
