@@ -47,7 +47,9 @@ pub enum LabelError {
     #[error("the label file is not a whole PNG: {0}")]
     Png(#[from] png::DecodingError),
     /// Colours, or another depth.
-    #[error("the label file holds {color:?} values of {depth:?} bits; expected 8-bit grey values or palette indices, one class id per pixel")]
+    #[error(
+        "the label file holds {color:?} values of {depth:?} bits; expected 8-bit grey values or palette indices, one class id per pixel"
+    )]
     NoIds {
         /// Kind of values.
         color: png::ColorType,
