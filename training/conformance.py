@@ -26,6 +26,7 @@ import openvino
 from safetensors.numpy import load_file, save_file
 
 import synthetic_weights
+from lrnnet import synthetic
 
 ROOT = Path(__file__).parent.parent
 MEAN = np.float32([0.485, 0.456, 0.406])
@@ -136,7 +137,7 @@ class Golden:
         else:
             tensors = load_file(ROOT / "fixtures/golden.safetensors")
             height, width = map(int, case.size.split("x"))
-            picture, key = synthetic_weights.picture(height, width), f"{case.config}/{case.size}"
+            picture, key = synthetic.image(height, width), f"{case.config}/{case.size}"
         return cls(picture, tensors[f"{key}/classes"][0], tensors[f"{key}/logits8"][0])
 
     def feed(self, case: Case) -> np.ndarray:

@@ -1,56 +1,17 @@
-"""The synthetic weights and pictures of `fixtures/README.md` in NumPy alone, for scripts that run without PyTorch.
+"""Whole weight files of synthetic values (`fixtures/README.md`), for scripts that run without PyTorch.
 
-`lrnnet/synthetic.py` fills PyTorch modules by the same formula. The golden class maps, which PyTorch made, are what
-holds the two together: other weights would give other classes.
+The golden class maps, which PyTorch made, are what holds these names and shapes to the network: others would not bind,
+or would give other classes.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 
+from lrnnet.synthetic import parameter
+
 DOWNSAMPLES = {0: (3, 32), 4: (32, 64), 7: (64, 128)}  # module of the encoder: channels in and out
 DOWN, ACROSS = (3, 1), (1, 3)  # kernels of the factorized convolutions
-
-
-def fnv1a(name: str) -> int:
-    """The 64-bit FNV-1a hash of the UTF-8 bytes."""
-    h = 0xCBF29CE484222325
-    for byte in name.encode():
-        h = ((h ^ byte) * 0x100000001B3) % 2**64
-    return h
-
-
-def splitmix64(name: str, count: int) -> np.ndarray:
-    """`uint64 [count]`: the first outputs of SplitMix64 started at the hash of `name`."""
-    with np.errstate(over="ignore"):
-        z = np.uint64(fnv1a(name)) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return z ^ (z >> np.uint64(31))
-
-
-def parameter(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The value of one parameter, `float32`."""
-    u = (splitmix64(name, int(np.prod(shape))) >> np.uint64(40)).astype(np.float64) / 2**23 - 1
-    module, _, kind = name.rpartition(".")
-    if len(shape) == 4:
-        value = u * np.sqrt(3 / np.prod(shape[1:]))
-    elif name == "svn.u0":
-        value = 1 + 0.5 * u
-    elif "bn" in module.rpartition(".")[2]:
-        value = {"weight": 1 + 0.2 * u, "bias": 0.2 * u, "running_mean": 0.2 * u, "running_var": 1 + 0.5 * u}[kind]
-    else:
-        value = 0.1 * u
-    return value.astype(np.float32).reshape(shape)
-
-
-def picture(height: int, width: int) -> np.ndarray:
-    """`uint8 [height, width, 3]`: slanted waves under a little noise."""
-    y, x, c = np.meshgrid(np.arange(height), np.arange(width), np.arange(3), indexing="ij")
-    t = (3 * x + 5 * y + 40 * c) % 256
-    wave = np.where(t < 128, 2 * t, 511 - 2 * t)
-    noise = (splitmix64("image", height * width * 3) >> np.uint64(59)).astype(np.int64)
-    return np.minimum(255, wave * 7 // 8 + noise.reshape(height, width, 3)).astype(np.uint8)
 
 
 def weights(block: str, context: str, classes: int) -> dict[str, np.ndarray]:

@@ -1,11 +1,10 @@
 """Synthetic weights and pictures from one short formula, so that golden files need to hold outputs only.
 
-The formula (`fixtures/README.md`) is implemented a second time in `lrnnet-graph`; both must change together.
+The formula (`fixtures/README.md`) is implemented a second time in `lrnnet-graph`; both must change together. NumPy
+alone, so that the conformance script runs without PyTorch.
 """
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 GOLDEN_RATIO_64 = np.uint64(0x9E3779B97F4A7C15)
 
@@ -32,7 +31,7 @@ def uniform(name: str, count: int) -> np.ndarray:
     return (splitmix64(fnv1a(name), count) >> np.uint64(40)).astype(np.float64) / 2**23 - 1
 
 
-def parameter(name: str, shape: tuple[int, ...]) -> Tensor:
+def parameter(name: str, shape: tuple[int, ...]) -> np.ndarray:
     """The synthetic value of one parameter, `float32`."""
     u = uniform(name, int(np.prod(shape)))
     module, _, kind = name.rpartition(".")
@@ -44,14 +43,7 @@ def parameter(name: str, shape: tuple[int, ...]) -> Tensor:
         value = {"weight": 1 + 0.2 * u, "bias": 0.2 * u, "running_mean": 0.2 * u, "running_var": 1 + 0.5 * u}[kind]
     else:
         value = 0.1 * u
-    return torch.from_numpy(value.astype(np.float32).reshape(shape))
-
-
-def fill(model: nn.Module) -> None:
-    """Give every parameter and buffer of the contract its synthetic value."""
-    for name, tensor in model.state_dict().items():
-        if not name.endswith("num_batches_tracked"):
-            tensor.copy_(parameter(name, tuple(tensor.shape)))
+    return value.astype(np.float32).reshape(shape)
 
 
 def image(height: int, width: int) -> np.ndarray:
