@@ -28,8 +28,11 @@ const WORDS: usize = 5;
 
 /// The whole report.
 pub fn render(figures: &Figures) -> String {
-    let threads =
-        figures.threads.map_or_else(|| "the runtime's choice of threads".to_owned(), |n| format!("{n} threads"));
+    let threads = match figures.threads {
+        None => "the runtime's choice of threads".to_owned(),
+        Some(1) => "1 thread".to_owned(),
+        Some(threads) => format!("{threads} threads"),
+    };
     let mut text = format!(
         "machine: {}\ninput: {}, batch {}, {threads}\nruns: {} untimed, then {} timed in turns of {} with the other \
          rows, each turn after one untimed run\n\n",
