@@ -48,7 +48,7 @@ impl Comparison {
         let found = candidate.segment(picture)?;
         let expected = reference.segment(picture)?;
         let counted = self.confusion.add(expected.mask.as_raw(), found.mask.as_raw(), None);
-        counted.map_err(|_| SegmentError::ClassId { id: u8::MAX, classes: self.confusion.iou().len() })?;
+        counted.map_err(|foreign| SegmentError::ClassId { id: foreign.id, classes: foreign.classes })?;
         if let (Some(a), Some(b)) = (candidate.logits(), reference.logits()) {
             self.compare_logits(a, b);
         }

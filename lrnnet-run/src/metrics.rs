@@ -80,9 +80,12 @@ impl Confusion {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("pixel {index} has id {id}; expected a class id below {classes} or the ignored id (see --ignore)")]
 pub struct ForeignId {
-    id: u8,
-    index: usize,
-    classes: usize,
+    /// The id.
+    pub id: u8,
+    /// Where it stands, counted in rows.
+    pub index: usize,
+    /// Number of classes.
+    pub classes: usize,
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
+use lrnnet_graph::Classes;
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
@@ -71,7 +72,8 @@ fn table(report: &Json) -> anyhow::Result<String> {
     let number = |key: &str| report[key].as_f64().with_context(|| format!("the evaluation has no `{key}`"));
     let iou = report["iou"].as_object().context("the evaluation has no `iou`")?;
     let mut table = String::from("| class | IoU, % |\n|---|---|\n");
-    for (class, value) in iou {
+    for class in Classes::camvid().names {
+        let value = iou.get(&class).with_context(|| format!("the evaluation has no class {class}"))?;
         let value = value.as_f64().map_or_else(|| "absent".to_owned(), |v| format!("{:.1}", 100.0 * v));
         writeln!(table, "| {class} | {value} |")?;
     }
