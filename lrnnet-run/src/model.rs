@@ -25,6 +25,25 @@ pub enum Output {
     Logits8,
 }
 
+impl Output {
+    /// Height and width for an input of `input`.
+    pub fn size(self, input: Size) -> Size {
+        match self {
+            Self::ClassMap | Self::Logits => input,
+            Self::Logits8 => Size::new(input.height / 8, input.width / 8),
+        }
+    }
+
+    /// Extents for `batch` pictures of `input`.
+    pub fn shape(self, batch: usize, classes: usize, input: Size) -> Vec<usize> {
+        let Size { height, width } = self.size(input);
+        match self {
+            Self::ClassMap => vec![batch, height, width],
+            Self::Logits | Self::Logits8 => vec![batch, classes, height, width],
+        }
+    }
+}
+
 /// A model that was read, understood and found to be one that this program can feed.
 #[derive(Clone, Debug)]
 pub struct Model {

@@ -155,13 +155,13 @@ impl Segmenter {
     /// Scores of the picture segmented last, where the model's head puts them out.
     pub fn logits(&self) -> Option<Logits<'_>> {
         let size = self.prepared?;
-        let (values, size) = match &self.outputs {
-            Outputs { logits, .. } if !logits.is_empty() => (logits, size),
-            Outputs { logits8, .. } if !logits8.is_empty() => (logits8, Size::new(size.height / 8, size.width / 8)),
+        let (output, values) = match &self.outputs {
+            Outputs { logits, .. } if !logits.is_empty() => (Output::Logits, logits),
+            Outputs { logits8, .. } if !logits8.is_empty() => (Output::Logits8, logits8),
             _ => return None,
         };
-        let values = &values[..self.model.classes() * size.area()];
-        Some(Logits { values, classes: self.model.classes(), size })
+        let values = &values[..self.values(output, 1, size)];
+        Some(Logits { values, classes: self.model.classes(), size: output.size(size) })
     }
 
     /// What the model says of itself: class names, palette, statistics and more.
@@ -211,19 +211,23 @@ impl Segmenter {
 
     /// Whether every output has the size that the model promises.
     fn check_outputs(&self, size: Size) -> Result<(), SegmentError> {
-        let Outputs { class_map, logits, logits8 } = &self.outputs;
-        let values = self.batch * self.model.classes() * size.area();
-        for output in self.model.outputs() {
-            let (found, expected) = match output {
-                Output::ClassMap => (class_map.len(), self.batch * size.area()),
-                Output::Logits => (logits.len(), values),
-                Output::Logits8 => (logits8.len(), values / 64),
+        for &output in self.model.outputs() {
+            let found = match output {
+                Output::ClassMap => self.outputs.class_map.len(),
+                Output::Logits => self.outputs.logits.len(),
+                Output::Logits8 => self.outputs.logits8.len(),
             };
+            let expected = self.values(output, self.batch, size);
             if found != expected {
-                return Err(SegmentError::OutputSize { output: *output, found, expected });
+                return Err(SegmentError::OutputSize { output, found, expected });
             }
         }
         Ok(())
+    }
+
+    /// Number of values of an output for `batch` pictures of the input size `size`.
+    fn values(&self, output: Output, batch: usize, size: Size) -> usize {
+        output.shape(batch, self.model.classes(), size).iter().product()
     }
 
     /// The mask of picture `index` at its own size, and its pixels by class.
@@ -237,16 +241,15 @@ impl Segmenter {
 
     /// Class ids of picture `index` at the input's size, from whichever output gives them with least work.
     fn ids(&mut self, index: usize, size: Size) -> &[u8] {
-        let Outputs { class_map, logits, logits8 } = &self.outputs;
-        let values = self.model.classes() * size.area();
-        if self.model.outputs().contains(&Output::ClassMap) {
-            return &class_map[index * size.area()..][..size.area()];
-        }
-        if self.model.outputs().contains(&Output::Logits) {
-            self.argmax.full(&logits[index * values..][..values], size, &mut self.ids);
-        } else {
-            let values = values / 64;
-            self.argmax.upsampled(&logits8[index * values..][..values], size, &mut self.ids);
+        let cheapest = [Output::ClassMap, Output::Logits, Output::Logits8];
+        let output = cheapest.into_iter().find(|output| self.model.outputs().contains(output));
+        let output = output.expect("a model has at least one output");
+        let values = self.values(output, 1, size);
+        let own = index * values..(index + 1) * values;
+        match output {
+            Output::ClassMap => return &self.outputs.class_map[own],
+            Output::Logits => self.argmax.full(&self.outputs.logits[own], size, &mut self.ids),
+            Output::Logits8 => self.argmax.upsampled(&self.outputs.logits8[own], size, &mut self.ids),
         }
         &self.ids
     }

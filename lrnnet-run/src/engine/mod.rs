@@ -9,6 +9,8 @@ mod tract;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use lrnnet_graph::InputKind;
+
 pub use gpu::names as gpu_names;
 pub use select::{Opened, open, placement};
 
@@ -34,6 +36,25 @@ pub enum Data<'a> {
     F32Nchw(&'a [f32]),
     /// RGB bytes `[n, h, w, 3]`.
     U8Nhwc(&'a [u8]),
+}
+
+impl Input<'_> {
+    /// Extents of the tensor.
+    pub fn shape(&self) -> [usize; 4] {
+        let kind = match self.data {
+            Data::F32Nchw(_) => InputKind::F32Nchw,
+            Data::U8Nhwc(_) => InputKind::U8Nhwc,
+        };
+        input_shape(kind, self.batch, self.size)
+    }
+}
+
+/// Extents of the input tensor for `batch` pictures of one size.
+fn input_shape(kind: InputKind, batch: usize, Size { height, width }: Size) -> [usize; 4] {
+    match kind {
+        InputKind::F32Nchw => [batch, 3, height, width],
+        InputKind::U8Nhwc => [batch, height, width, 3],
+    }
 }
 
 /// What comes out of a network. The room is reused from run to run; an output that the model lacks stays empty.
@@ -119,7 +140,7 @@ pub type Placement = std::collections::BTreeMap<String, usize>;
 /// How to open an engine.
 #[derive(Clone, Debug, Default)]
 pub struct EngineOptions {
-    /// ONNX Runtime's library, or its folder; searched for where it is not given.
+    /// ONNX Runtime's library, or its folder; where it is not given, [`library::find`] searches for it.
     pub library: Option<PathBuf>,
     /// Threads of one run on the CPU; the runtime's choice where it is not given.
     pub threads: Option<NonZeroUsize>,

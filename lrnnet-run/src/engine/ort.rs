@@ -148,7 +148,7 @@ impl OrtEngine {
         let bound = match self.bound.take() {
             Some(bound) if bound.fits(input) => bound,
             _ => {
-                let staged = on_gpu(self.device) || self.graph;
+                let staged = on_gpu(self.device);
                 Bound::new(&self.session, self.device, staged, input, &self.outputs, self.classes)?
             }
         };
@@ -233,10 +233,10 @@ fn place(device: Device, options: GpuOptions) -> String {
 }
 
 fn tensor<'a>(input: &Input<'a>) -> ort::Result<SessionInputValue<'a>> {
-    let Size { height, width } = input.size;
+    let shape = input.shape();
     match input.data {
-        Data::F32Nchw(values) => Ok(TensorRef::from_array_view(([input.batch, 3, height, width], values))?.into()),
-        Data::U8Nhwc(values) => Ok(TensorRef::from_array_view(([input.batch, height, width, 3], values))?.into()),
+        Data::F32Nchw(values) => Ok(TensorRef::from_array_view((shape, values))?.into()),
+        Data::U8Nhwc(values) => Ok(TensorRef::from_array_view((shape, values))?.into()),
     }
 }
 
@@ -305,26 +305,6 @@ fn session(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A GPU's graph runs on bound tensors; the same code on the CPU shows that they carry the right values.
-    #[test]
-    fn bound_tensors_carry_what_an_ordinary_run_does() {
-        let model = Model::embedded().unwrap();
-        let size = model.fixed_size().unwrap();
-        let library = super::super::library::find(None).expect("`cargo xtask test` fetches it");
-        let mut engine = OrtEngine::open(&model, Device::Cpu, &library, &EngineOptions::default()).unwrap();
-        let pictures = [lrnnet_graph::synthetic::picture(size.height, size.width), vec![90; 3 * size.area()]];
-        for picture in pictures {
-            let input = Input { data: Data::U8Nhwc(&picture), batch: 1, size };
-            let (mut plain, mut bound) = (Outputs::default(), Outputs::default());
-            engine.graph = false;
-            engine.run(&input, &mut plain).unwrap();
-            engine.graph = true;
-            engine.run(&input, &mut bound).unwrap();
-            assert_eq!(plain.class_map.len(), size.area());
-            assert!(plain.class_map == bound.class_map);
-        }
-    }
 
     #[test]
     fn nothing_held_is_an_error() {

@@ -4,10 +4,11 @@ use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use lrnnet_graph::InputKind;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::multithread::{Executor, multithread_tract_scope};
 
-use super::{Data, Engine, EngineError, EngineOptions, Input, Outputs, RuntimeCause, Slot, refill};
+use super::{Data, Engine, EngineError, EngineOptions, Input, Outputs, RuntimeCause, Slot, input_shape, refill};
 use crate::model::{Model, Output};
 use crate::size::Size;
 
@@ -21,7 +22,7 @@ type Plan = Arc<TypedRunnableModel>;
 pub struct TractEngine {
     model: InferenceModel,
     outputs: Vec<Output>,
-    channels_last: bool,
+    kind: InputKind,
     /// Most recently used first.
     plans: Vec<((usize, Size), Plan)>,
     executor: Executor,
@@ -47,7 +48,7 @@ impl TractEngine {
         Ok(Self {
             model: inference,
             outputs: model.outputs().to_vec(),
-            channels_last: model.input_kind() == lrnnet_graph::InputKind::U8Nhwc,
+            kind: model.input_kind(),
             plans: vec![],
             executor,
             held: None,
@@ -81,9 +82,12 @@ impl TractEngine {
         Ok(self.plan(batch, size)?.model().nodes().len())
     }
 
-    fn make_plan(&self, batch: usize, Size { height, width }: Size) -> TractResult<Plan> {
-        let fact =
-            if self.channels_last { u8::fact([batch, height, width, 3]) } else { f32::fact([batch, 3, height, width]) };
+    fn make_plan(&self, batch: usize, size: Size) -> TractResult<Plan> {
+        let shape = input_shape(self.kind, batch, size);
+        let fact = match self.kind {
+            InputKind::F32Nchw => f32::fact(shape),
+            InputKind::U8Nhwc => u8::fact(shape),
+        };
         self.model.clone().with_input_fact(0, fact.into())?.into_optimized()?.into_runnable()
     }
 }
@@ -133,10 +137,10 @@ fn run_error(source: RuntimeCause) -> EngineError {
 }
 
 fn tensor(input: &Input<'_>) -> TractResult<Tensor> {
-    let Size { height, width } = input.size;
+    let shape = input.shape();
     match input.data {
-        Data::F32Nchw(values) => Tensor::from_shape(&[input.batch, 3, height, width], values),
-        Data::U8Nhwc(values) => Tensor::from_shape(&[input.batch, height, width, 3], values),
+        Data::F32Nchw(values) => Tensor::from_shape(&shape, values),
+        Data::U8Nhwc(values) => Tensor::from_shape(&shape, values),
     }
 }
 

@@ -47,12 +47,19 @@ impl Bound {
         let allocator = Allocator::new(session, memory)?;
         let mut binding = session.create_binding()?;
 
-        let (element, shape) = input_tensor(input);
-        let place = Staged::new(&allocator, staged, element, &shape)?;
+        let element = match input.data {
+            Data::F32Nchw(_) => TensorElementType::Float32,
+            Data::U8Nhwc(_) => TensorElementType::Uint8,
+        };
+        let place = Staged::new(&allocator, staged, element, &input.shape())?;
         binding.bind_input(session.inputs()[0].name(), &place.device)?;
         let mut bound = Self { binding, batch: input.batch, size: input.size, input: place, outputs: vec![] };
         for (output, outlet) in outputs.iter().zip(session.outputs()) {
-            let (element, shape) = output_tensor(*output, input, classes);
+            let element = match output {
+                Output::ClassMap => TensorElementType::Uint8,
+                Output::Logits | Output::Logits8 => TensorElementType::Float32,
+            };
+            let shape = output.shape(input.batch, classes, input.size);
             let mut place = Staged::new(&allocator, staged, element, &shape)?;
             bound.binding.bind_output(outlet.name(), &mut place.device)?;
             bound.outputs.push((*output, place));
@@ -104,19 +111,36 @@ impl Staged {
     }
 }
 
-fn input_tensor(input: &Input<'_>) -> (TensorElementType, Vec<usize>) {
-    let Size { height, width } = input.size;
-    match input.data {
-        Data::F32Nchw(_) => (TensorElementType::Float32, vec![input.batch, 3, height, width]),
-        Data::U8Nhwc(_) => (TensorElementType::Uint8, vec![input.batch, height, width, 3]),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::super::super::{EngineOptions, library};
+    use super::super::OrtEngine;
+    use super::*;
+    use crate::engine::Engine;
+    use crate::model::Model;
 
-fn output_tensor(output: Output, input: &Input<'_>, classes: usize) -> (TensorElementType, Vec<usize>) {
-    let (batch, Size { height, width }) = (input.batch, input.size);
-    match output {
-        Output::ClassMap => (TensorElementType::Uint8, vec![batch, height, width]),
-        Output::Logits => (TensorElementType::Float32, vec![batch, classes, height, width]),
-        Output::Logits8 => (TensorElementType::Float32, vec![batch, classes, height / 8, width / 8]),
+    /// On a GPU these tensors carry a CUDA graph's input and outputs. Staging is the same code on the CPU, where nothing
+    /// but this test needs it.
+    #[test]
+    fn bound_tensors_carry_what_an_ordinary_run_does() {
+        let model = Model::embedded().unwrap();
+        let size = model.fixed_size().unwrap();
+        let library = library::find(None).expect("`cargo xtask test` fetches it");
+        let mut engine = OrtEngine::open(&model, Device::Cpu, &library, &EngineOptions::default()).unwrap();
+        let pictures = [lrnnet_graph::synthetic::picture(size.height, size.width), vec![90; 3 * size.area()]];
+        let [first, second] = pictures.each_ref().map(|data| Input { data: Data::U8Nhwc(data), batch: 1, size });
+        for staged in [false, true] {
+            let mut bound =
+                Bound::new(&engine.session, Device::Cpu, staged, &first, &engine.outputs, engine.classes).unwrap();
+            for input in [first, second] {
+                let (mut plain, mut found) = (Outputs::default(), Outputs::default());
+                engine.run(&input, &mut plain).unwrap();
+                bound.fill(&input).unwrap();
+                bound.run(&mut engine.session).unwrap();
+                bound.fetch(&mut found).unwrap();
+                assert_eq!(plain.class_map.len(), size.area());
+                assert!(plain.class_map == found.class_map, "staged: {staged}");
+            }
+        }
     }
 }
