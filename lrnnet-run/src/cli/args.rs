@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand};
 use lrnnet_run::engine::EngineOptions;
 use lrnnet_run::mask::MaskStyle;
-use lrnnet_run::{Device, SegmenterBuilder, Size};
+use lrnnet_run::{Segmenter, SegmenterBuilder, Size};
 
 use super::bench::BenchArgs;
+use super::choice::DeviceChoice;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 all done; 1 some input failed, the others are done; 2 usage or model; 3 device or library.";
@@ -82,37 +83,51 @@ pub struct EngineArgs {
     /// Model file of lrnnet-export; by default the CamVid model that is part of this program
     #[arg(short, long, value_name = "MODEL.onnx")]
     pub model: Option<PathBuf>,
-    /// auto, cpu (ONNX Runtime), tract, cuda[:N] or tensorrt[:N]; only auto falls back
+    /// auto, cpu (ONNX Runtime), tract, cuda[:N][+tf32][+graph] or tensorrt[:N][+fp16][+graph]; only auto falls back
     #[arg(long, default_value_t, value_name = "DEVICE")]
-    pub device: Device,
-    /// Library of ONNX Runtime, or its folder; searched for by default (see lrnnet-run doctor)
-    #[arg(long, value_name = "PATH")]
-    pub ort_lib: Option<PathBuf>,
+    pub device: DeviceChoice,
+    #[command(flatten)]
+    pub runtime: RuntimeArgs,
     /// Input size of a dynamic model; by default the picture's aspect ratio near the trained size
     #[arg(long, value_name = "HxW")]
     pub imgsz: Option<Size>,
-    /// Threads on the CPU
-    #[arg(long, value_name = "N")]
-    pub threads: Option<NonZeroUsize>,
 }
 
 impl EngineArgs {
     /// A segmenter as these arguments ask for.
     pub fn builder(&self) -> SegmenterBuilder {
-        let mut builder = lrnnet_run::Segmenter::builder().device(self.device);
-        if let Some(path) = &self.model {
-            builder = builder.model_path(path);
+        let builder = self.runtime.builder(self.model.as_deref(), self.device);
+        match self.imgsz {
+            Some(size) => builder.image_size(size),
+            None => builder,
         }
-        if let Some(path) = &self.ort_lib {
-            builder = builder.ort_library(path);
+    }
+}
+
+/// How a runtime is found and run.
+#[derive(Debug, clap::Args)]
+pub struct RuntimeArgs {
+    /// Library of ONNX Runtime, or its folder; searched for by default (see lrnnet-run doctor)
+    #[arg(long, value_name = "PATH")]
+    ort_lib: Option<PathBuf>,
+    /// Threads on the CPU; by default the runtime's choice
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+impl RuntimeArgs {
+    /// What an engine is opened with.
+    pub fn options(&self, choice: DeviceChoice) -> EngineOptions {
+        EngineOptions { library: self.ort_lib.clone(), threads: self.threads, gpu: choice.gpu }
+    }
+
+    /// A segmenter with the model file `model`, by default the built-in one.
+    pub fn builder(&self, model: Option<&Path>, choice: DeviceChoice) -> SegmenterBuilder {
+        let builder = Segmenter::builder().device(choice.device).engine_options(self.options(choice));
+        match model {
+            Some(path) => builder.model_path(path),
+            None => builder,
         }
-        if let Some(size) = self.imgsz {
-            builder = builder.image_size(size);
-        }
-        if let Some(threads) = self.threads {
-            builder = builder.threads(threads);
-        }
-        builder
     }
 }
 
@@ -156,19 +171,11 @@ pub struct SelfTestArgs {
     /// Model file of lrnnet-export
     #[arg(value_name = "MODEL.onnx")]
     pub model: PathBuf,
-    /// auto, cpu (ONNX Runtime), tract, cuda[:N] or tensorrt[:N]; only auto falls back
+    /// auto, cpu (ONNX Runtime), tract, cuda[:N][+tf32][+graph] or tensorrt[:N][+fp16][+graph]; only auto falls back
     #[arg(long, default_value_t, value_name = "DEVICE")]
-    pub device: Device,
-    /// Library of ONNX Runtime, or its folder; searched for by default
-    #[arg(long, value_name = "PATH")]
-    pub ort_lib: Option<PathBuf>,
-}
-
-impl SelfTestArgs {
-    /// What the engine is opened with.
-    pub fn options(&self) -> EngineOptions {
-        EngineOptions { library: self.ort_lib.clone(), ..EngineOptions::default() }
-    }
+    pub device: DeviceChoice,
+    #[command(flatten)]
+    pub runtime: RuntimeArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -179,12 +186,12 @@ pub struct VerifyArgs {
     /// Pictures to compare on; by default one that is generated
     #[arg(value_name = "IMAGE")]
     pub pictures: Vec<PathBuf>,
-    /// Device of the model: auto, cpu, tract, cuda[:N] or tensorrt[:N]
+    /// Device of the model: auto, cpu, tract, cuda[:N][+tf32][+graph] or tensorrt[:N][+fp16][+graph]
     #[arg(long, default_value_t, value_name = "DEVICE")]
-    pub device: Device,
+    pub device: DeviceChoice,
     /// Device of the reference
     #[arg(long, default_value = "tract", value_name = "DEVICE")]
-    pub against: Device,
+    pub against: DeviceChoice,
     /// Model file of the reference; by default the same file
     #[arg(long, value_name = "MODEL.onnx")]
     pub model_b: Option<PathBuf>,
@@ -200,9 +207,8 @@ pub struct VerifyArgs {
     /// Print JSON in place of a table
     #[arg(long)]
     pub json: bool,
-    /// Library of ONNX Runtime, or its folder; searched for by default
-    #[arg(long, value_name = "PATH")]
-    pub ort_lib: Option<PathBuf>,
+    #[command(flatten)]
+    pub runtime: RuntimeArgs,
 }
 
 fn parse_part(text: &str) -> Result<f64, String> {
@@ -233,6 +239,10 @@ mod tests {
         );
         assert!(parse("doctor").is_ok_and(|args| args.predict.sources.is_empty() && args.command.is_some()));
         assert!(parse("setup --gpu").is_ok());
+        for line in ["a.png -o m.png", "eval --images a --labels b", "selftest m.onnx", "verify m.onnx"] {
+            assert!(parse(&format!("{line} --device cuda:1+tf32+graph --threads 2")).is_ok(), "{line}");
+            assert!(parse(&format!("{line} --device cpu+graph")).is_err(), "{line}");
+        }
         for bad in ["", "a.png", "-o out", "doctor -o out", "a.png -o m.png -q -v", "a.png -o m.png --opacity 2"] {
             assert!(parse(bad).is_err(), "{bad}");
         }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, anyhow};
 use lrnnet_run::selftest::{self, SelfTestError, Verdict};
-use lrnnet_run::{Model, engine};
+use lrnnet_run::{BuildError, Model, engine};
 
 use super::args::SelfTestArgs;
 use super::failure::Failure;
@@ -12,7 +12,8 @@ use super::predict::to_stdout;
 pub fn run(args: &SelfTestArgs) -> Result<(), Failure> {
     let model = Model::open(&args.model).map_err(|error| Failure::Usage(error.into()))?;
     let notice = |text: &str| eprintln!("note: {text}");
-    let opened = engine::open(&model, args.device, &args.options(), &notice).map_err(lrnnet_run::BuildError::from)?;
+    let options = args.runtime.options(args.device);
+    let opened = engine::open(&model, args.device.device, &options, &notice).map_err(BuildError::from)?;
     let mut engine = opened.engine;
     let verdict = selftest::run(&model, engine.as_mut()).map_err(|error| match error {
         SelfTestError::Engine(error) => Failure::Device(error.into()),

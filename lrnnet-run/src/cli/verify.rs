@@ -4,10 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use lrnnet_run::compare::Comparison;
-use lrnnet_run::{Device, Segmenter, mask, picture, selftest};
+use lrnnet_run::{Segmenter, mask, picture, selftest};
 use serde_json::json;
 
 use super::args::VerifyArgs;
+use super::choice::DeviceChoice;
 use super::failure::Failure;
 use super::predict::{to_stdout, write};
 use super::sources::Target;
@@ -74,11 +75,8 @@ fn pictures(args: &VerifyArgs) -> Vec<Option<&Path>> {
     if args.pictures.is_empty() { vec![None] } else { args.pictures.iter().map(|path| Some(path.as_path())).collect() }
 }
 
-fn open(args: &VerifyArgs, model: &Path, device: Device) -> Result<Segmenter, Failure> {
-    let mut builder = Segmenter::builder().model_path(model).device(device).on_notice(|text| eprintln!("note: {text}"));
-    if let Some(library) = &args.ort_lib {
-        builder = builder.ort_library(library);
-    }
+fn open(args: &VerifyArgs, model: &Path, choice: DeviceChoice) -> Result<Segmenter, Failure> {
+    let builder = args.runtime.builder(Some(model), choice).on_notice(|text| eprintln!("note: {text}"));
     Ok(builder.build()?)
 }
 

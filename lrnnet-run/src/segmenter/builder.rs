@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::{BuildError, Segmenter};
 use crate::device::Device;
-use crate::engine::{self, EngineOptions, GpuOptions, Outputs};
+use crate::engine::{self, EngineOptions, Outputs};
 use crate::model::Model;
 use crate::postprocess::ArgMax;
 use crate::preprocess::Preprocessor;
@@ -56,18 +56,10 @@ impl SegmenterBuilder {
         self
     }
 
-    /// ONNX Runtime's library, or its folder. By default it is searched for, see
-    /// [`library::find`](crate::engine::library::find).
+    /// ONNX Runtime's library, threads, and choices that only GPUs have.
     #[must_use]
-    pub fn ort_library(mut self, path: impl Into<PathBuf>) -> Self {
-        self.options.library = Some(path.into());
-        self
-    }
-
-    /// Threads of one run on the CPU; by default the runtime's choice.
-    #[must_use]
-    pub fn threads(mut self, threads: NonZeroUsize) -> Self {
-        self.options.threads = Some(threads);
+    pub fn engine_options(mut self, options: EngineOptions) -> Self {
+        self.options = options;
         self
     }
 
@@ -83,13 +75,6 @@ impl SegmenterBuilder {
     #[must_use]
     pub fn batch(mut self, batch: NonZeroUsize) -> Self {
         self.batch = Some(batch);
-        self
-    }
-
-    /// Choices that only GPUs have.
-    #[must_use]
-    pub fn gpu(mut self, options: GpuOptions) -> Self {
-        self.options.gpu = options;
         self
     }
 

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lrnnet_run::Size;
-use lrnnet_run::engine::EngineOptions;
 
-use super::choice::DeviceChoice;
+use crate::cli::args::RuntimeArgs;
+use crate::cli::choice::DeviceChoice;
 
 #[derive(Debug, clap::Args)]
 pub struct BenchArgs {
@@ -22,9 +22,8 @@ pub struct BenchArgs {
         value_name = "DEVICES"
     )]
     pub devices: Vec<DeviceChoice>,
-    /// Library of ONNX Runtime, or its folder; searched for by default
-    #[arg(long, value_name = "PATH")]
-    pub ort_lib: Option<PathBuf>,
+    #[command(flatten)]
+    pub runtime: RuntimeArgs,
     /// Input size of a dynamic model; by default the one it was trained for
     #[arg(long, value_name = "HxW")]
     pub imgsz: Option<Size>,
@@ -43,22 +42,12 @@ pub struct BenchArgs {
     /// Seconds to measure per row, in place of a number of runs
     #[arg(long, value_parser = parse_seconds, value_name = "S")]
     pub duration: Option<Duration>,
-    /// Threads on the CPU; by default the runtime's choice
-    #[arg(long, value_name = "N")]
-    pub threads: Option<NonZeroUsize>,
     /// Also write all figures as JSON, to a file or - for standard output (the table then goes to standard error)
     #[arg(long, value_name = "PATH")]
     pub json: Option<PathBuf>,
     /// Also draw the latency distributions
     #[arg(long, value_parser = parse_png, value_name = "PNG")]
     pub plot: Option<PathBuf>,
-}
-
-impl BenchArgs {
-    /// What the engine of a row is opened with.
-    pub fn options(&self, choice: DeviceChoice) -> EngineOptions {
-        EngineOptions { library: self.ort_lib.clone(), threads: self.threads, gpu: choice.gpu }
-    }
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {

@@ -1,7 +1,6 @@
 //! `lrnnet-run bench`: models on devices, in one table.
 
 mod args;
-mod choice;
 mod figures;
 mod machine;
 mod memory;
@@ -43,7 +42,7 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
         picture: name,
         batch: pictures.len(),
         warmup: args.warmup,
-        threads: args.threads.map(usize::from),
+        threads: args.runtime.threads.map(usize::from),
         regions: figures::REGIONS.into(),
         rows: figures::of(&rows, pictures.len()),
     };

@@ -9,8 +9,8 @@ use lrnnet_run::engine::{self, EngineOptions, Placement};
 use lrnnet_run::{BuildError, Segmenter, SegmenterBuilder, Size};
 
 use super::args::BenchArgs;
-use super::choice::DeviceChoice;
 use super::memory::{Memory, Watch};
+use crate::cli::choice::DeviceChoice;
 use crate::cli::failure::Failure;
 
 /// A model on a device, measured or not there.
@@ -76,7 +76,7 @@ impl Row {
         let state = match builder(model, choice, args).on_notice(notice).build() {
             Ok(segmenter) => {
                 let load = start.elapsed();
-                Measured::run_first(segmenter, load, &watch, pictures, &args.options(choice))
+                Measured::run_first(segmenter, load, &watch, pictures, &args.runtime.options(choice))
             }
             Err(BuildError::Engine(error)) => Err(error.into()),
             Err(error) => return Err(error.into()),
@@ -106,20 +106,11 @@ impl Row {
 }
 
 fn builder(model: Option<&Path>, choice: DeviceChoice, args: &BenchArgs) -> SegmenterBuilder {
-    let mut builder = Segmenter::builder().device(choice.device).gpu(choice.gpu).batch(args.batch);
-    if let Some(path) = model {
-        builder = builder.model_path(path);
+    let builder = args.runtime.builder(model, choice).batch(args.batch);
+    match args.imgsz {
+        Some(size) => builder.image_size(size),
+        None => builder,
     }
-    if let Some(library) = &args.ort_lib {
-        builder = builder.ort_library(library);
-    }
-    if let Some(size) = args.imgsz {
-        builder = builder.image_size(size);
-    }
-    if let Some(threads) = args.threads {
-        builder = builder.threads(threads);
-    }
-    builder
 }
 
 impl Measured {

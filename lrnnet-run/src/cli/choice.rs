@@ -6,8 +6,8 @@ use std::str::FromStr;
 use lrnnet_run::engine::GpuOptions;
 use lrnnet_run::{Device, UnknownDevice};
 
-/// Where a row of the table runs, and how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where a network runs, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeviceChoice {
     /// The device.
     pub device: Device,
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn choices_read_as_they_print() {
-        let good = ["cpu", "tract", "cuda:0", "cuda:1+tf32", "cuda:0+tf32+graph", "tensorrt:0+fp16+graph"];
+        let good = ["auto", "cpu", "tract", "cuda:0", "cuda:1+tf32", "cuda:0+tf32+graph", "tensorrt:0+fp16+graph"];
         let wrong: Vec<_> = good
             .iter()
             .map(|text| (*text, text.parse::<DeviceChoice>().map(|choice| choice.to_string())))
@@ -77,7 +77,18 @@ mod tests {
 
     #[test]
     fn a_choice_that_the_device_does_not_have_is_refused() {
-        let bad = ["", "+tf32", "gpu", "cpu+graph", "tract+tf32", "cuda+fp16", "tensorrt+tf32", "cuda+", "cuda+TF32"];
+        let bad = [
+            "",
+            "+tf32",
+            "gpu",
+            "auto+tf32",
+            "cpu+graph",
+            "tract+tf32",
+            "cuda+fp16",
+            "tensorrt+tf32",
+            "cuda+",
+            "cuda+TF32",
+        ];
         let wrong: Vec<_> = bad.iter().filter(|text| text.parse::<DeviceChoice>().is_ok()).collect();
         assert!(wrong.is_empty(), "{wrong:?}");
         let message = "cpu+graph".parse::<DeviceChoice>().unwrap_err().to_string();
