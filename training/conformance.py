@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -384,12 +385,12 @@ def main() -> int:
             for fault in check_file(case.opset, path):
                 report.fail(case, fault)
             image = golden.feed(case)
-            report.engine("ONNX Runtime", case, lambda: run_onnxruntime(path, image), golden)
-            report.engine("OpenVINO", case, lambda: run_openvino(path, image), golden)
-            report.engine("OpenCV", case, lambda: run_opencv(path, image), golden)
-            report.engine("OpenCV classic", case, lambda: run_opencv_classic(path, image), golden)
+            report.engine("ONNX Runtime", case, partial(run_onnxruntime, path, image), golden)
+            report.engine("OpenVINO", case, partial(run_openvino, path, image), golden)
+            report.engine("OpenCV", case, partial(run_opencv, path, image), golden)
+            report.engine("OpenCV classic", case, partial(run_opencv_classic, path, image), golden)
             if args.run:
-                report.engine("tract", case, lambda: run_tract(args.run, path, golden.picture), golden)
+                report.engine("tract", case, partial(run_tract, args.run, path, golden.picture), golden)
     return report.finish(time.monotonic() - start)
 
 
