@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 import safetensors
 import torch
-from lrnnet import synthetic, weights
-from lrnnet.data import MEAN, STD
-from lrnnet.model import VARIANTS, LRNNet
 from torch import Tensor, nn
+
+from lrnnet import synthetic, weights
+from lrnnet.model import VARIANTS, LRNNet
+from lrnnet.normalise import MEAN, STD
 
 PRECISIONS = ("fp32", "tf32", "fp16")
 MODES = {"eager": None, "compile": "max-autotune"}

@@ -3,15 +3,16 @@
 Every function takes a `numpy.random.Generator`, so a batch is a pure function of its seed.
 """
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
+from pydantic import NonNegativeInt
+from pydantic.dataclasses import dataclass
 
-from lrnnet.data import MEAN
+from lrnnet.data import STRICT
+from lrnnet.normalise import MEAN
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class AugmentConfig:
     """Ranges are symmetric around "unchanged" unless two ends are given; `p_*` are probabilities."""
 
@@ -29,8 +30,8 @@ class AugmentConfig:
     p_noise: float = 0.15
     p_sky: float = 0.1
     p_paste: float = 0.35
-    sky_class: int = 0
-    paste_classes: tuple[int, ...] = (2, 6, 7, 8, 9, 10)
+    sky_class: NonNegativeInt | None = None  # without one, no sky is repainted
+    paste_classes: tuple[NonNegativeInt, ...] = ()
 
 
 def warp(
@@ -120,7 +121,7 @@ def augment(
 ) -> tuple[np.ndarray, np.ndarray]:
     """`uint8 [h, w, 3]`, `uint8 [h, w]` -> the same of `size`, changed in geometry and colour."""
     image, label = warp(image, label, size, ignore, c, rng)
-    if rng.random() < c.p_sky:
+    if rng.random() < c.p_sky and c.sky_class is not None:
         image = replace_sky(image, label, c, rng)
     return degrade(recolour(image, c, rng), c, rng), label
 

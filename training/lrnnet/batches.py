@@ -1,7 +1,7 @@
-"""The stream of training batches. Batch `step` is a pure function of `(seed, step)`, so resuming needs no state."""
+"""The stream of training batches. A batch is a pure function of seed, step and phase, so resuming needs no state."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -13,13 +13,9 @@ from lrnnet.data import Sample
 from lrnnet.recipe import Phase, Recipe
 
 
-def sequence_of(sample: Sample) -> str:
-    return sample.name.split("_")[0]
-
-
 def sampling_odds(samples: list[Sample], balance: float) -> np.ndarray:
     """`float64 [n]`, sums to 1: a sequence of m pictures is drawn in proportion to m^(1 - balance)."""
-    _, index, counts = np.unique([sequence_of(s) for s in samples], return_inverse=True, return_counts=True)
+    _, index, counts = np.unique([s.sequence for s in samples], return_inverse=True, return_counts=True)
     odds = counts[index] ** -float(balance)
     return odds / odds.sum()
 
@@ -27,29 +23,36 @@ def sampling_odds(samples: list[Sample], balance: float) -> np.ndarray:
 class Batches:
     """Batches made ahead in threads (OpenCV and NumPy release the interpreter lock for most of the work)."""
 
-    def __init__(self, samples: list[Sample], recipe: Recipe, ignore: int, workers: int, ahead: int = 2) -> None:
-        self.samples, self.recipe, self.ignore, self.ahead = samples, recipe, ignore, ahead
+    def __init__(self, samples: list[Sample], recipe: Recipe, workers: int, pinned: bool = False) -> None:
+        self.samples, self.recipe, self.workers, self.pinned = samples, recipe, workers, pinned
         self.odds = sampling_odds(samples, recipe.sequence_balance)
         self.pool = ThreadPoolExecutor(workers)
 
     def make(self, step: int, phase: Phase) -> tuple[Tensor, Tensor]:
-        """`uint8 [n, h, w, 3]`, `int64 [n, h, w]`."""
+        """`uint8 [n, h, w, 3]`, `int64 [n, h, w]`; in pinned memory where they are to be copied to a GPU."""
         rng = np.random.default_rng((self.recipe.seed, step))
         chosen = rng.choice(len(self.samples), phase.batch, p=self.odds, replace=phase.batch > len(self.samples))
         pairs = [(self.samples[i].image, self.samples[i].label) for i in chosen]
         size = (phase.height, phase.width)
-        images, labels = augmented_batch(pairs, size, self.ignore, self.recipe.augment, rng)
-        return torch.from_numpy(images), torch.from_numpy(labels).long()
+        arrays = augmented_batch(pairs, size, self.recipe.data.ignore, self.recipe.augment, rng)
+        images, labels = (torch.from_numpy(array) for array in arrays)
+        labels = labels.long()
+        return (images.pin_memory(), labels.pin_memory()) if self.pinned else (images, labels)
 
-    def stream(self, first: int, phase_now) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches from step `first` on, endlessly; `phase_now()` is asked when a batch is begun."""
-        queue: deque[Future] = deque()
+    def stream(self, first: int, phase_after: Callable[[int], Phase]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches from step `first` on, endlessly.
+
+        `phase_after(n)` is the phase once `n` more images are trained on. It is asked when a batch is begun, with the
+        images of the batches that are still to come before it, so a resumed run cuts its batches as the first did.
+        """
+        queue: deque[tuple[int, Future]] = deque()
         step = first
         while True:
-            while len(queue) <= self.ahead:
-                queue.append(self.pool.submit(self.make, step, phase_now()))
+            while len(queue) <= self.workers:
+                phase = phase_after(sum(images for images, _ in queue))
+                queue.append((phase.batch, self.pool.submit(self.make, step, phase)))
                 step += 1
-            yield queue.popleft().result()
+            yield queue.popleft()[1].result()
 
     def close(self) -> None:
         self.pool.shutdown(cancel_futures=True)

@@ -1,38 +1,50 @@
-"""Data sets held in memory: the CamVid folders of this project and the Cityscapes layout.
+"""Data sets held in memory: split folders of pictures and labels (CamVid, one's own) and the Cityscapes layout.
 
 An image is `uint8 [h, w, 3]` RGB, a label map `uint8 [h, w]` of class ids; `ignore` marks pixels without a class.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass as plain_dataclass
 from pathlib import Path
+from typing import Annotated, Literal, Self
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
 from tqdm import tqdm
 
-MEAN = (0.485, 0.456, 0.406)  # ImageNet, stored with every model
-STD = (0.229, 0.224, 0.225)
+STRICT = ConfigDict(extra="forbid")  # a misspelt key of a recipe is an error
+
+Byte = Annotated[int, Field(ge=0, le=255)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class DataSpec:
-    """What a data set's class ids mean."""
+    """What a data set's class ids mean, and how its files lie."""
 
     name: str
-    ignore: int
     class_names: tuple[str, ...]
-    palette: tuple[tuple[int, int, int], ...]
-    trained_size: tuple[int, int]
+    palette: tuple[tuple[Byte, Byte, Byte], ...]  # RGB
+    trained_size: tuple[int, int]  # height, width
+    ignore: Byte = 255
+    layout: Literal["folders", "cityscapes"] = "folders"
 
     @property
     def classes(self) -> int:
         return len(self.class_names)
 
+    @model_validator(mode="after")
+    def check(self) -> Self:
+        if not 1 <= self.classes <= 255 or len(self.palette) != self.classes:
+            raise ValueError(f"{self.classes} class names and {len(self.palette)} colours; expected 1 to 255 of each")
+        if self.ignore < self.classes:
+            raise ValueError(f"ignore is {self.ignore}, the id of {self.class_names[self.ignore]}")
+        return self
+
 
 CAMVID = DataSpec(
     name="camvid",
-    ignore=11,
     class_names=(
         "Sky", "Building", "Pole", "Road", "Pavement", "Tree",
         "SignSymbol", "Fence", "Car", "Pedestrian", "Bicyclist",
@@ -42,11 +54,11 @@ CAMVID = DataSpec(
         (192, 128, 128), (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192),
     ),
     trained_size=(360, 480),
+    ignore=11,
 )  # fmt: skip
 
 CITYSCAPES = DataSpec(
     name="cityscapes",
-    ignore=255,
     class_names=(
         "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation",
         "terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
@@ -57,6 +69,7 @@ CITYSCAPES = DataSpec(
         (255, 0, 0), (0, 0, 142), (0, 0, 70), (0, 60, 100), (0, 80, 100), (0, 0, 230), (119, 11, 32),
     ),
     trained_size=(512, 1024),
+    layout="cityscapes",
 )  # fmt: skip
 
 SPECS = {spec.name: spec for spec in (CAMVID, CITYSCAPES)}
@@ -66,14 +79,19 @@ class DataError(Exception):
     """A data set that cannot be used; the message names the file."""
 
 
-@dataclass(frozen=True)
+@plain_dataclass(frozen=True)
 class Sample:
     name: str
     image: np.ndarray
     label: np.ndarray
 
+    @property
+    def sequence(self) -> str:
+        """The clip that the picture is of: the stem's part before the first underscore, as CamVid names them."""
+        return self.name.split("_")[0]
 
-def camvid_pairs(root: Path, split: str) -> list[tuple[str, Path, Path]]:
+
+def folder_pairs(root: Path, split: str) -> list[tuple[str, Path, Path]]:
     """`(stem, image, label)` of `ROOT/SPLIT/images/*` and `ROOT/SPLIT/labels/*`, matched by stem."""
     images = {p.stem: p for p in sorted((root / split / "images").glob("*.*"))}
     labels = {p.stem: p for p in sorted((root / split / "labels").glob("*.*"))}
@@ -97,12 +115,12 @@ def matched(where: Path, images: dict[str, Path], labels: dict[str, Path]) -> li
     return [(stem, images[stem], labels[stem]) for stem in images]
 
 
-PAIRS = {"camvid": camvid_pairs, "cityscapes": cityscapes_pairs}
+PAIRS = {"folders": folder_pairs, "cityscapes": cityscapes_pairs}
 
 
 def read_sample(name: str, image_path: Path, label_path: Path, spec: DataSpec) -> Sample:
     try:
-        image = np.asarray(Image.open(image_path).convert("RGB"))
+        image = np.asarray(ImageOps.exif_transpose(Image.open(image_path)).convert("RGB"))
         label = np.asarray(Image.open(label_path))
     except OSError as error:
         raise DataError(f"{name}: cannot read {image_path} with {label_path}: {error}") from error
@@ -130,9 +148,19 @@ def scaled(sample: Sample, size: tuple[int, int]) -> Sample:
 
 def load(root: Path, split: str, spec: DataSpec, size: tuple[int, int] | None = None) -> list[Sample]:
     """All samples of one split, decoded. `split` may join several with `+`, such as `train+val`."""
-    pairs = [pair for part in split.split("+") for pair in PAIRS[spec.name](root, part)]
+    pairs = [pair for part in split.split("+") for pair in PAIRS[spec.layout](root, part)]
     samples = (read_sample(*pair, spec) for pair in tqdm(pairs, desc=f"load {split}", leave=False))
     return [scaled(s, size) if size else s for s in samples]
+
+
+def split_off(samples: list[Sample], sequence: str) -> tuple[list[Sample], list[Sample]]:
+    """The samples of all other sequences, and those of `sequence`; neither may be empty."""
+    held = [s for s in samples if s.sequence == sequence]
+    rest = [s for s in samples if s.sequence != sequence]
+    if not rest or not held:
+        names = ", ".join(sorted({s.sequence for s in samples}))
+        raise DataError(f"sequence {sequence!r} has {len(held)} of {len(samples)} pictures; the sequences are {names}")
+    return rest, held
 
 
 def class_weights(samples: list[Sample], spec: DataSpec) -> np.ndarray:

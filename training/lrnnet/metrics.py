@@ -6,14 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from lrnnet.data import MEAN, STD, DataSpec, Sample
-
-
-def normalised(images: Tensor) -> Tensor:
-    """`uint8 [n, h, w, 3]` RGB -> `float32 [n, 3, h, w]`, `(x / 255 - mean) / std`."""
-    mean = torch.tensor(MEAN, device=images.device).view(1, 3, 1, 1)
-    std = torch.tensor(STD, device=images.device).view(1, 3, 1, 1)
-    return (images.permute(0, 3, 1, 2).float() / 255 - mean) / std
+from lrnnet.data import DataSpec, Sample
+from lrnnet.normalise import normalised
 
 
 def confusion_matrix(spec: DataSpec, device: str = "cpu") -> MulticlassConfusionMatrix:
@@ -36,23 +30,30 @@ def figures(confusion: np.ndarray, spec: DataSpec) -> dict:
     }
 
 
+def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """`uint8 [h, w, 3]` -> `uint8 [*size, 3]`: bilinear, half-pixel, no antialias, rounded to bytes."""
+    planes = image.permute(2, 0, 1)[None].float()
+    planes = F.interpolate(planes, size, mode="bilinear", align_corners=False)
+    return (planes + 0.5).floor().to(torch.uint8)[0].permute(1, 2, 0)
+
+
 @torch.inference_mode()
-def predict(model: nn.Module, image: np.ndarray, size: tuple[int, int] | None, device: str) -> np.ndarray:
-    """`uint8 [h, w, 3]` -> `uint8 [h, w]` class ids.
+def predict(model: nn.Module, image: np.ndarray, size: tuple[int, int], device: str) -> np.ndarray:
+    """`uint8 [h, w, 3]` -> `uint8 [h, w]` class ids, as `lrnnet-run` does it.
 
-    The picture is scaled to `size` (bilinear, half-pixel, no antialias) and the logits back to the picture's own
-    size; without `size` it must already be a size the network takes.
+    The network sees the picture at `size` (height, width); the class map goes back to the picture's size by nearest
+    neighbour.
     """
-    x = normalised(torch.tensor(image, device=device)[None])
-    if size and size != image.shape[:2]:
-        x = F.interpolate(x, size, mode="bilinear", align_corners=False)
-    logits = model(x)
-    if logits.shape[-2:] != image.shape[:2]:
-        logits = F.interpolate(logits, image.shape[:2], mode="bilinear", align_corners=False)
-    return logits.argmax(1)[0].to(torch.uint8).cpu().numpy()
+    pixels = torch.tensor(image, device=device)
+    if size != image.shape[:2]:
+        pixels = resized(pixels, size)
+    class_map = model(normalised(pixels[None])).argmax(1, keepdim=True)
+    if size != image.shape[:2]:
+        class_map = F.interpolate(class_map.float(), image.shape[:2], mode="nearest-exact")
+    return class_map[0, 0].to(torch.uint8).cpu().numpy()
 
 
-def evaluate(model: nn.Module, samples: list[Sample], spec: DataSpec, size: tuple[int, int] | None, device: str):
+def evaluate(model: nn.Module, samples: list[Sample], spec: DataSpec, size: tuple[int, int], device: str):
     """The figures of `model` on `samples` at label resolution, and the confusion matrix behind them."""
     was_training = model.training
     model.eval()

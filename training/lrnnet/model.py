@@ -48,6 +48,11 @@ class Config:
         if any(k < 1 for k in self.scales) or self.power_iters < 1:
             raise ValueError(f"scales {self.scales} and power_iters {self.power_iters} must be at least 1")
 
+    @property
+    def context_word(self) -> str:
+        """The context as `lrnnet-export --context` names it, such as `svn:8,4`."""
+        return f"{self.context}:{','.join(map(str, self.scales))}" if self.scales else self.context
+
 
 VARIANTS = {
     "a": Config(context="none", scales=()),

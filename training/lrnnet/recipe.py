@@ -2,84 +2,92 @@
 
 import dataclasses
 import tomllib
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
 
 from lrnnet.augment import AugmentConfig
-from lrnnet.data import SPECS
+from lrnnet.data import CAMVID, SPECS, STRICT, DataSpec
 from lrnnet.model import VARIANTS
+
+Side = Annotated[int, Field(gt=0, multiple_of=8)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Variant = Literal[*VARIANTS]
 
 
 class RecipeError(Exception):
-    """A recipe file that cannot be used; the message names the file and the key."""
+    """A recipe that cannot be used; the message names the file and every wrong key."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Phase:
-    """Crops of `height x width` in batches of `batch` while the progress (0 to 1) is below `until`."""
+    """Crops of `height x width` in batches of `batch` while the progress is below `until`."""
 
-    until: float
-    height: int
-    width: int
-    batch: int
+    until: Share
+    height: Side
+    width: Side
+    batch: Annotated[int, Field(gt=0)]
 
 
-@dataclass(frozen=True)
+def known_data(value: Any) -> Any:
+    """The name of a known data set stands for it."""
+    if not isinstance(value, str):
+        return value
+    if value not in SPECS:
+        raise ValueError(f"{value!r} is none of {', '.join(SPECS)}, and no table that describes a data set")
+    return SPECS[value]
+
+
+@dataclass(frozen=True, config=STRICT)
 class Recipe:
-    data: str = "camvid"
+    data: Annotated[DataSpec, BeforeValidator(known_data)] = CAMVID  # a name, or a table [data] of one's own
     train_split: str = "train+val"
     val_split: str = "val"
     load_size: tuple[int, int] | None = None  # training pictures are scaled to this height and width when loaded
     hold_out: str = ""  # a sequence (prefix of the file stem) taken out of training and used for validation
-    variant: str = "c"
-    seed: int = 1
+    variant: Variant = "c"
+    seed: Annotated[int, Field(ge=0)] = 1
     phases: tuple[Phase, ...] = (Phase(0.6, 288, 384, 8), Phase(1.0, 360, 480, 6))
-    peak_rate: float = 4e-3
-    warm_up: float = 0.05  # share of the whole schedule
-    decay: str = "cosine"  # or "linear", both to zero
-    weight_decay: float = 1e-2  # on convolution weights only
-    clip: float = 5.0
-    ema: float = 0.998
-    dropout: float = 0.1
+    peak_rate: Annotated[float, Field(gt=0)] = 4e-3
+    warm_up: Annotated[float, Field(ge=0, lt=1)] = 0.05  # share of the whole schedule
+    decay: Literal["cosine", "linear"] = "cosine"  # both to zero
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2  # on convolution weights only
+    clip: Annotated[float, Field(gt=0)] = 5.0
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.998
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     class_weighting: bool = True
-    jaccard: float = 0.0  # weight of the soft Jaccard loss beside cross-entropy
-    sequence_balance: float = 0.0  # 0: every picture alike; 1: every sequence alike
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    jaccard: Annotated[float, Field(ge=0)] = 0.0  # weight of the soft Jaccard loss beside cross-entropy
+    sequence_balance: Share = 0.0  # 0: every picture alike; 1: every sequence alike
+    augment: AugmentConfig = AugmentConfig()
 
-
-def from_table(cls: type, table: dict[str, Any], where: str) -> Any:
-    known = {f.name for f in dataclasses.fields(cls)}
-    unknown = sorted(table.keys() - known)
-    if unknown:
-        raise RecipeError(f"{where}: unknown key(s) {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})
+    @model_validator(mode="after")
+    def check(self) -> Self:
+        ends = [phase.until for phase in self.phases]
+        if not ends or ends != sorted(set(ends)) or ends[-1] != 1:
+            raise ValueError(f"the phases end at {ends}; expected rising shares of the schedule, the last until = 1.0")
+        named = [*self.augment.paste_classes, self.augment.sky_class or 0]
+        if max(named) >= self.data.classes:
+            raise ValueError(f"augment names the class {max(named)}; the data has {self.data.classes} classes")
+        return self
 
 
 def from_dict(table: dict[str, Any], where: str) -> Recipe:
-    """The recipe of a nested dictionary, as TOML and JSON give it."""
-    table = dict(table)
-    if "phases" in table:
-        table["phases"] = [from_table(Phase, p, f"{where}, phases") for p in table["phases"]]
-    if "augment" in table:
-        table["augment"] = from_table(AugmentConfig, table["augment"], f"{where}, augment")
-    recipe = from_table(Recipe, table, where)
-    check(recipe, where)
-    return recipe
+    """The recipe of a nested dictionary, as TOML and JSON give it; the inverse of `to_dict`."""
+    try:
+        return TypeAdapter(Recipe).validate_python(table)
+    except ValidationError as error:
+        wrong = (f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors())
+        raise RecipeError(f"{where}: {'; '.join(wrong)}") from error
 
 
-def check(recipe: Recipe, where: str) -> None:
-    for key, value, known in (
-        ("data", recipe.data, SPECS),
-        ("variant", recipe.variant, VARIANTS),
-        ("decay", recipe.decay, ("cosine", "linear")),
-    ):
-        if value not in known:
-            raise RecipeError(f"{where}: {key} is {value!r}; expected one of {', '.join(known)}")
-    if any(p.height % 8 or p.width % 8 or p.batch < 1 for p in recipe.phases):
-        raise RecipeError(f"{where}: every phase needs a height and width that are multiples of 8, and a batch")
-    if not recipe.phases or recipe.phases[-1].until < 1:
-        raise RecipeError(f"{where}: the last phase must have until = 1.0")
+def to_dict(recipe: Recipe) -> dict[str, Any]:
+    """For the metadata of weights and for checkpoints; a known data set is its name."""
+    table = dataclasses.asdict(recipe)
+    if recipe.data == SPECS.get(recipe.data.name):
+        table["data"] = recipe.data.name
+    return table
 
 
 def parse(text: str, where: str) -> Recipe:
@@ -92,5 +100,5 @@ def parse(text: str, where: str) -> Recipe:
 def read(path: Path) -> Recipe:
     try:
         return parse(path.read_text(), str(path))
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: cannot be read: {error}") from error

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from lrnnet.data import DataSpec, Sample
+from lrnnet.weights import write_atomically
 
 matplotlib.use("Agg")  # files only, no display
 from matplotlib import pyplot as plt  # noqa: E402
@@ -42,7 +43,7 @@ def draw_curves(log: Path, out: Path) -> None:
         axis.grid(alpha=0.3)
     axes[1].set_ylim(0, 1)
     axes[2].set_xlabel("images seen")
-    figure.savefig(out, dpi=110)
+    write_atomically(out, lambda temporary: figure.savefig(temporary, dpi=110))
     plt.close(figure)
 
 
@@ -59,4 +60,4 @@ def draw_predictions(samples: list[Sample], predictions: list[np.ndarray], spec:
         np.hstack([s.image, coloured(s.label, spec), coloured(p, spec)])
         for s, p in zip(samples, predictions, strict=True)
     ]
-    Image.fromarray(np.vstack(rows)).save(out)
+    write_atomically(out, Image.fromarray(np.vstack(rows)).save)

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from lrnnet import data, weights
-from lrnnet.data import DataSpec
-from lrnnet.losses import segmentation_loss
-from lrnnet.metrics import normalised
+from lrnnet import normalise, weights
+from lrnnet.losses import SegmentationLoss
 from lrnnet.model import VARIANTS, LRNNet
-from lrnnet.recipe import Recipe, from_dict
+from lrnnet.normalise import normalised
+from lrnnet.recipe import Recipe, from_dict, to_dict
 from lrnnet.schedule import Budget, rate_at
 from lrnnet.shards import Shards
 
@@ -33,9 +32,12 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
 
 
 def source_commit() -> str:
-    found = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-    )
+    """The commit of this code, with `-dirty` where the folder has changes of its own; `unknown` outside git."""
+    command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    try:
+        found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    except OSError:  # no git program
+        return "unknown"
     return found.stdout.strip() or "unknown"
 
 
@@ -53,23 +55,26 @@ def recipe_of(checkpoint: dict) -> Recipe:
 class Run:
     """Everything that a checkpoint holds. `class_weights` is `float32 [classes]`."""
 
-    def __init__(self, recipe: Recipe, spec: DataSpec, class_weights: Tensor, device: str, shards: int) -> None:
-        self.recipe, self.spec, self.device, self.shard_count = recipe, spec, device, shards
+    def __init__(
+        self, recipe: Recipe, class_weights: Tensor, device: str = "cpu", shards: int = 1, compiled: bool = False
+    ) -> None:
+        self.recipe, self.device, self.shard_count, self.compiled = recipe, device, shards, compiled
+        self.commit = source_commit()
         torch.manual_seed(recipe.seed)
-        config = dataclasses.replace(VARIANTS[recipe.variant], classes=spec.classes)
+        config = dataclasses.replace(VARIANTS[recipe.variant], classes=recipe.data.classes)
         self.model = LRNNet(config, recipe.dropout).to(device)
         if device != "cpu":  # on a CPU the plain layout was measured faster
             self.model = self.model.to(memory_format=torch.channels_last)
         if self.model.svn is not None:
             nn.init.zeros_(self.model.svn.expand_bn.weight)  # SVN starts as the identity
-        self.class_weights = class_weights.to(device) if recipe.class_weighting else None
+        self.loss = SegmentationLoss(recipe.data.ignore, class_weights.to(device), recipe.jaccard)
         self.metrics: dict = {}
         self.start_training_state()
 
     def start_training_state(self) -> None:
         """Replicas, average and optimizer of the weights as they are now."""
         self.model.train()
-        self.shards = Shards(self.model, self.shard_count)
+        self.shards = Shards(self.model, self.shard_count, self.compiled)
         self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.recipe.ema), use_buffers=True)
         self.average.eval()
         self.optimizer = make_optimizer(self.model, self.recipe)
@@ -78,38 +83,43 @@ class Run:
         weights.load(path, self.model)
         self.start_training_state()
 
-    def step(self, images: Tensor, labels: Tensor, progress: float) -> tuple[float, Tensor]:
+    def step(self, images: Tensor, labels: Tensor, budget: Budget) -> tuple[Tensor, Tensor]:
         """One optimizer step on `uint8 [n, h, w, 3]` and `int64 [n, h, w]`; returns the loss and the logits."""
+        torch.manual_seed((self.recipe.seed << 32) + budget.step)  # dropout masks follow from the step, not the past
         for group in self.optimizer.param_groups:
-            group["lr"] = rate_at(progress, self.recipe)
+            group["lr"] = rate_at(budget.progress, self.recipe)
         images, labels = images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
-        loss, logits = self.shards.backward(self.loss_of, images, labels)
+        labelled = self.loss.labelled(labels)
+
+        def loss_of(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+            with torch.autocast(torch.device(self.device).type, torch.bfloat16):
+                logits = model(normalised(x))
+            return self.loss(logits, y, labelled, len(x) / len(images)), logits
+
+        loss, logits = self.shards.backward(loss_of, images, labels)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimizer.step()
         self.average.update_parameters(self.model)
         return loss, logits
 
-    def loss_of(self, model: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(torch.device(self.device).type, torch.bfloat16):
-            logits = model(normalised(images))
-        loss = segmentation_loss(logits, labels, self.spec.ignore, self.class_weights, self.recipe.jaccard)
-        return loss, logits
-
     def metadata(self, budget: Budget) -> dict[str, str]:
         """The metadata of the weight file: plain keys, JSON values."""
+        data, config = self.recipe.data, self.model.config
         values = {
             "variant": self.recipe.variant,
-            "classes": self.spec.class_names,
-            "palette": self.spec.palette,
-            "ignore": self.spec.ignore,
-            "mean": data.MEAN,
-            "std": data.STD,
-            "trained_size": self.spec.trained_size,
-            "recipe": dataclasses.asdict(self.recipe),
+            "context": config.context_word,
+            "power_iterations": config.power_iters,
+            "classes": data.class_names,
+            "palette": data.palette,
+            "ignore": data.ignore,
+            "mean": normalise.MEAN,
+            "std": normalise.STD,
+            "trained_size": data.trained_size,
+            "recipe": to_dict(self.recipe),
             "images_seen": budget.images_seen,
             "steps": budget.step,
             "minutes": round(budget.elapsed / 60, 1),
-            "commit": source_commit(),
+            "commit": self.commit,
             "metrics": self.metrics,
         }
         return {key: json.dumps(value) for key, value in values.items()}
@@ -120,7 +130,7 @@ class Run:
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "recipe": json.dumps(dataclasses.asdict(self.recipe)),
+            "recipe": json.dumps(to_dict(self.recipe)),
             "budget": budget.state(),
             "metrics": self.metrics,
         }

@@ -19,11 +19,15 @@ class Budget:
     images_seen: int = 0
     elapsed: float = 0.0
 
+    def progress_after(self, images: int) -> float:
+        """0 to 1, once `images` more are trained on; by the clock, the progress now."""
+        done = self.elapsed / self.seconds if self.seconds else (self.images_seen + images) / self.images
+        return min(1.0, done)
+
     @property
     def progress(self) -> float:
         """0 to 1."""
-        done = self.elapsed / self.seconds if self.seconds else self.images_seen / self.images
-        return min(1.0, done)
+        return self.progress_after(0)
 
     def advance(self, images: int, seconds: float) -> None:
         self.step += 1

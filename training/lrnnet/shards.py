@@ -21,22 +21,23 @@ def replica(model: nn.Module) -> nn.Module:
 
 
 class Shards:
-    """`model` and `count - 1` replicas. The model itself is the one whose BN statistics are kept."""
+    """`model` and `count - 1` replicas, compiled or not. The model itself is the one whose BN statistics are kept."""
 
-    def __init__(self, model: nn.Module, count: int) -> None:
+    def __init__(self, model: nn.Module, count: int, compiled: bool = False) -> None:
         self.models = [model] + [replica(model) for _ in range(count - 1)]
+        if compiled:
+            for each in self.models:
+                each.compile(dynamic=False)
         self.parameters = list(model.parameters())
         self.pool = ThreadPoolExecutor(count) if count > 1 else None
 
-    def backward(self, loss_of: LossOf, images: Tensor, labels: Tensor) -> tuple[float, Tensor]:
-        """Set every parameter's `.grad` to the mean over the batch; returns the loss and the logits."""
+    def backward(self, loss_of: LossOf, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Set every parameter's `.grad` to that of the sum of the shards' losses; returns that sum and the logits."""
 
-        def one(model: nn.Module, x: Tensor, y: Tensor) -> tuple[float, Tensor, list[Tensor]]:
+        def one(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
             loss, logits = loss_of(model, x, y)
-            share = len(x) / len(images)
             # `autograd.grad`, since concurrent `backward` calls would race for the shared `.grad`.
-            gradients = torch.autograd.grad(loss * share, self.parameters)
-            return loss.item() * share, logits.detach(), gradients
+            return loss.detach(), logits.detach(), torch.autograd.grad(loss, self.parameters)
 
         # A short batch has fewer chunks than there are models; `map` stops at the shortest.
         run = self.pool.map if self.pool else map

@@ -10,12 +10,15 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
-from lrnnet import data, recipe, report
-from lrnnet.batches import Batches, sequence_of
+from lrnnet import data, device, recipe, report, weights
+from lrnnet.batches import Batches
 from lrnnet.data import DataError, Sample
+from lrnnet.device import DeviceError
 from lrnnet.metrics import confusion_matrix, evaluate, figures, predict
 from lrnnet.model import VARIANTS
 from lrnnet.recipe import Recipe, RecipeError
@@ -25,7 +28,7 @@ from lrnnet.weights import WeightsError
 
 CHECKPOINT_SECONDS = 180
 EVALUATE_EVERY = 4  # checkpoints
-MEASURE_EVERY = 8  # steps; the training mIoU of each step would cost a tenth of the time on a CPU
+MEASURE_EVERY = 8  # steps; each step would cost a CPU a tenth of the time, and a GPU its head start
 SHOWN = 4  # sample predictions
 CPU_SHARDS = 2  # more would leave each too few pictures for BN's statistics
 
@@ -52,47 +55,58 @@ class Trainer:
 
     def __init__(self, run: Run, budget: Budget, batches: Batches, val: list[Sample], out: Path) -> None:
         self.run, self.budget, self.batches, self.val, self.out = run, budget, batches, val, out
-        self.losses: list[float] = []
-        self.matrix = confusion_matrix(run.spec, run.device)
+        self.spec = run.recipe.data
+        self.losses: list[Tensor] = []
+        self.matrix = confusion_matrix(self.spec, run.device)
         self.checkpoints = 0
 
     def fit(self) -> bool:
         """Train to the end of the budget; returns whether it got there."""
         budget, stop = self.budget, StopRequest()
-        stream = self.batches.stream(budget.step, lambda: phase_at(budget.progress, self.run.recipe))
+        stream = self.batches.stream(budget.step, lambda ahead: phase_at(budget.progress_after(ahead), self.run.recipe))
         bar = tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}", mininterval=1)
         saved = time.monotonic()
         while budget.progress < 1 and not stop.asked:
             started = time.monotonic()
             images, labels = next(stream)
-            loss, logits = self.run.step(images, labels, budget.progress)
-            if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"step {budget.step}: the loss is {loss}; {self.out} keeps the last checkpoint"
-                )
+            loss, logits = self.run.step(images, labels, budget)
             self.losses.append(loss)
             if budget.step % MEASURE_EVERY == 0:
                 self.matrix.update(logits.argmax(1), labels.to(self.run.device))
+                shown = f"step {budget.step}, {budget.images_seen} images, loss {self.finite_mean([loss]):.3f}"
+                bar.set_postfix_str(shown, refresh=False)
             budget.advance(len(images), time.monotonic() - started)
             bar.n = round(100 * budget.progress, 1)
-            bar.set_postfix_str(f"step {budget.step}, {budget.images_seen} images, loss {loss:.3f}", refresh=False)
             bar.update(0)
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 self.checkpoint(measure=self.checkpoints % EVALUATE_EVERY == 0)
                 saved = time.monotonic()
         bar.close()
         if self.losses:
-            self.checkpoint(measure=budget.progress >= 1)
+            self.checkpoint(measure=True)
         return budget.progress >= 1
+
+    def finite_mean(self, losses: list[Tensor]) -> float:
+        loss = torch.stack(losses).mean().item()
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"step {self.budget.step}: the loss is {loss}; {self.out} keeps the last checkpoint"
+            )
+        return loss
+
+    def measure(self) -> dict:
+        """The figures of the average on the validation samples, some of which are drawn."""
+        model, size, device = self.run.average.module, self.spec.trained_size, self.run.device
+        found, _ = evaluate(model, self.val, self.spec, size, device)
+        shown = self.val[:: max(1, len(self.val) // SHOWN)][:SHOWN]
+        predictions = [predict(model, s.image, size, device) for s in shown]
+        report.draw_predictions(shown, predictions, self.spec, self.out / "predictions.png")
+        return found
 
     def checkpoint(self, measure: bool) -> None:
         budget, run = self.budget, self.run
-        size = None if run.spec.trained_size == self.val[0].label.shape else run.spec.trained_size
-        if measure:
-            run.metrics, _ = evaluate(run.average.module, self.val, run.spec, size, run.device)
-            shown = self.val[:: max(1, len(self.val) // SHOWN)][:SHOWN]
-            predictions = [predict(run.average.module, s.image, size, run.device) for s in shown]
-            report.draw_predictions(shown, predictions, run.spec, self.out / "predictions.png")
+        loss = self.finite_mean(self.losses)
+        run.metrics = self.measure() if measure else {}  # figures of other weights are not these weights' figures
         run.save(self.out, budget)
         row = {
             "time": time.strftime("%Y-%m-%d %H:%M:%S"),
@@ -101,9 +115,10 @@ class Trainer:
             "images": budget.images_seen,
             "progress": round(budget.progress, 4),
             "rate": f"{rate_at(budget.progress, run.recipe):.2e}",
-            "loss": round(sum(self.losses) / len(self.losses), 4),
-            "train_miou": round(figures(self.matrix.compute().cpu().numpy(), run.spec)["miou"], 4),
+            "loss": round(loss, 4),
         }
+        if (counted := self.matrix.confmat.cpu().numpy()).any():
+            row["train_miou"] = round(figures(counted, self.spec)["miou"], 4)
         if measure:
             row |= {"val_miou": round(run.metrics["miou"], 4), "val_accuracy": round(run.metrics["pixel_accuracy"], 4)}
         report.append_row(self.out / "log.csv", row)
@@ -122,17 +137,23 @@ def keep_freed_memory() -> None:
         libc.mallopt(m_top_pad, 2**28)
 
 
-def held_out(name: str, train: list[Sample], val: list[Sample]) -> tuple[list[Sample], list[Sample]]:
-    """Training and validation samples; with a sequence's `name`, its pictures leave the one and are the other."""
-    if not name:
-        return train, val
-    rest = [s for s in train if sequence_of(s) != name]
-    held = [s for s in train if sequence_of(s) == name]
-    if not rest or not held:
-        raise RecipeError(
-            f"hold_out is {name!r}: that leaves {len(rest)} pictures to train on and {len(held)} held out"
-        )
-    return rest, held
+def positive(kind: type):
+    """An argument that is a number above 0."""
+
+    def parse(text: str):
+        if not 0 < (value := kind(text)) < math.inf:
+            raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        return value
+
+    return parse
+
+
+def load_samples(root: Path, chosen: Recipe) -> tuple[list[Sample], list[Sample]]:
+    """Training and validation samples; a sequence that is held out is the latter."""
+    train = data.load(root, chosen.train_split, chosen.data, size=chosen.load_size)
+    if chosen.hold_out:
+        return data.split_off(train, chosen.hold_out)
+    return train, data.load(root, chosen.val_split, chosen.data)
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -147,11 +168,13 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         "--resume", action="store_true", help="continue the run in --out with its own recipe and length"
     )
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=float, help="length of the schedule in passes over the pictures")
-    length.add_argument("--minutes", type=float, help="length of the schedule in minutes of training")
+    length.add_argument("--epochs", type=positive(float), help="length of the schedule in passes over the pictures")
+    length.add_argument("--minutes", type=positive(float), help="length of the schedule in minutes of training")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads of PyTorch")
-    parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 1) // 2), help="threads that augment")
+    parser.add_argument("--threads", type=positive(int), default=os.cpu_count(), help="CPU threads of PyTorch")
+    workers = max(1, (os.cpu_count() or 1) // 2)
+    parser.add_argument("--workers", type=positive(int), default=workers, help="threads that augment")
+    parser.add_argument("--compile", action="store_true", help="torch.compile; measure first, it does not always pay")
     return parser.parse_args(argv)
 
 
@@ -171,20 +194,34 @@ def check(args: argparse.Namespace) -> None:
         raise UsageError(f"{args.out} holds a run already; give --resume or another --out")
     if not args.resume and not (args.epochs or args.minutes):
         raise UsageError("give the length of the schedule: --epochs or --minutes")
-    if args.device.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError(f"--device {args.device}: PyTorch {torch.__version__} sees no CUDA device here")
+    device.checked(args.device)
+
+
+def check_start(path: Path, hold_out: str) -> None:
+    """A held-out sequence says something only about weights that have never seen it."""
+    said = weights.metadata(path).get("recipe", {}).get("hold_out")
+    if hold_out and said != hold_out:
+        raise UsageError(
+            f"{hold_out} is held out, but {path} does not say that it was in its training too; start from nothing or "
+            "from weights of a recipe with the same hold_out"
+        )
 
 
 def train(args: argparse.Namespace) -> int:
     check(args)
     checkpoint = read_checkpoint(args.out / "checkpoint.pt") if args.resume else None
     chosen = recipe_of(checkpoint) if checkpoint else chosen_recipe(args)
-    spec = data.SPECS[chosen.data]
-    pictures = data.load(args.data, chosen.train_split, spec, size=chosen.load_size)
-    pictures, val = held_out(chosen.hold_out, pictures, data.load(args.data, chosen.val_split, spec))
-    shards = min(CPU_SHARDS, args.threads) if args.device == "cpu" else 1
+    if args.init:
+        check_start(args.init, chosen.hold_out)
+    pictures, val = load_samples(args.data, chosen)
+    on_cpu = args.device == "cpu"
+    shards = min(CPU_SHARDS, args.threads) if on_cpu else 1
     torch.set_num_threads(max(1, args.threads // shards))
-    run = Run(chosen, spec, torch.from_numpy(data.class_weights(pictures, spec)), args.device, shards)
+    torch.backends.cudnn.benchmark = True  # few crop sizes, many steps
+    class_weights = data.class_weights(pictures, chosen.data)
+    if not chosen.class_weighting:
+        class_weights = np.ones_like(class_weights)
+    run = Run(chosen, torch.from_numpy(class_weights), args.device, shards, args.compile)
     if checkpoint:
         run.restore(checkpoint)
         budget = Budget(**checkpoint["budget"])
@@ -196,7 +233,7 @@ def train(args: argparse.Namespace) -> int:
         if args.init:
             run.warm_start(args.init)
     args.out.mkdir(parents=True, exist_ok=True)
-    batches = Batches(pictures, chosen, spec.ignore, args.workers)
+    batches = Batches(pictures, chosen, args.workers, pinned=not on_cpu)
     try:
         finished = Trainer(run, budget, batches, val, args.out).fit()
     finally:
@@ -212,7 +249,15 @@ def main(argv: list[str] | None = None) -> int:
     keep_freed_memory()
     try:
         return train(args)
-    except (UsageError, RecipeError, DataError, WeightsError, CheckpointError, FloatingPointError) as error:
+    except (
+        UsageError,
+        DeviceError,
+        RecipeError,
+        DataError,
+        WeightsError,
+        CheckpointError,
+        FloatingPointError,
+    ) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 

@@ -1,10 +1,14 @@
 """Weight files: `.safetensors` with the contract's names, written atomically."""
 
+import contextlib
+import json
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
@@ -39,6 +43,20 @@ def contract(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def save(path: Path, model: nn.Module, metadata: dict[str, str]) -> None:
     tensors = contract(model.state_dict())
     write_atomically(path, lambda temporary: safetensors.torch.save_file(tensors, temporary, metadata))
+
+
+def metadata(path: Path) -> dict[str, Any]:
+    """The file's metadata, every value read as the JSON it is; what is no JSON, another program wrote, is left out."""
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            texts = file.metadata() or {}
+    except (OSError, safetensors.SafetensorError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file: {error}") from error
+    found = {}
+    for key, text in texts.items():
+        with contextlib.suppress(json.JSONDecodeError):
+            found[key] = json.loads(text)
+    return found
 
 
 def load(path: Path, model: nn.Module) -> None:

@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 import safetensors.torch
 import torch
-import torch.nn.functional as F
 from conftest import FIXTURES
 from torch import Tensor
 
 import make_fixtures
 from lrnnet import weights
+from lrnnet.losses import SegmentationLoss
 from lrnnet.metrics import normalised
 from lrnnet.model import VARIANTS, LRNNet, dominant_vectors, regions
 from lrnnet.shards import Shards
@@ -100,16 +100,18 @@ def test_shards_give_the_gradient_of_the_whole_batch() -> None:
     model = LRNNet(VARIANTS["a"]).eval()  # BN with fixed statistics, else the batch's cut matters
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(3, 3, 32, 48, generator=generator)
-    y = torch.randint(0, 11, (3, 32, 48), generator=generator)
+    y = torch.randint(0, 12, (3, 32, 48), generator=generator)
+    loss = SegmentationLoss(11, torch.linspace(1, 5, 11), jaccard=0.0)
+    labelled = loss.labelled(y)
 
     def loss_of(m, a, b):
         logits = m(a)
-        return F.cross_entropy(logits, b), logits
+        return loss(logits, b, labelled, len(a) / len(x)), logits
 
-    loss, logits = Shards(model, 2).backward(loss_of, x, y)
+    found, logits = Shards(model, 2).backward(loss_of, x, y)
     whole = loss_of(model, x, y)
     gradients = torch.autograd.grad(whole[0], list(model.parameters()))
-    assert abs(loss - whole[0].item()) < 1e-4 * loss and torch.allclose(logits, whole[1], atol=1e-4)
+    assert abs(found - whole[0]) < 1e-4 * found and torch.allclose(logits, whole[1], atol=1e-4)
     for p, g in zip(model.parameters(), gradients, strict=True):
         assert (p.grad - g).abs().max() <= 1e-3 * g.abs().max()
 

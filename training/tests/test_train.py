@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 import safetensors
 import torch
+from safetensors.torch import load_file
 
 import lrnnet.evaluate
 import lrnnet.train
-from lrnnet import data, recipe, weights
-from lrnnet.batches import Batches
-from lrnnet.data import CAMVID
+from lrnnet import recipe, weights
+from lrnnet.data import CAMVID, CITYSCAPES
 from lrnnet.model import VARIANTS, LRNNet
-from lrnnet.recipe import Phase, Recipe, RecipeError
-from lrnnet.run import Run, read_checkpoint, recipe_of
+from lrnnet.recipe import Recipe, RecipeError
+from lrnnet.run import read_checkpoint
 from lrnnet.schedule import Budget, phase_at, rate_at
 
 TRAINING = Path(__file__).parent.parent
@@ -75,6 +75,20 @@ def test_a_run_writes_weights_log_and_pictures(camvid, tmp_path, capsys) -> None
     assert "holds a run already" in capsys.readouterr().err
 
 
+def test_data_of_ones_own_needs_a_recipe_and_no_code(camvid, tmp_path, capsys) -> None:
+    names = [f"thing {i}" for i in range(12)]
+    own = f'[data]\nname = "own"\nclass_names = {json.dumps(names)}\npalette = {[[i, 0, 0] for i in range(12)]}\n'
+    recipe_file = config(tmp_path)
+    text = recipe_file.read_text().replace('data = "camvid"\n', "")
+    recipe_file.write_text(text + own + "trained_size = [64, 96]\n")
+    file = tmp_path / "run" / "weights.safetensors"
+    assert train("--data", camvid, "--out", file.parent, "--config", recipe_file, "--epochs", 1) == 0
+    assert weights.metadata(file)["classes"] == names and weights.metadata(file)["context"] == "svn:8,4"
+    capsys.readouterr()
+    assert lrnnet.evaluate.main([str(file), "--data", str(camvid), "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["iou"]) == names
+
+
 def test_cityscapes_and_another_variant_train(cityscapes, tmp_path) -> None:
     recipe_file = config(tmp_path, "cityscapes", "a")
     assert train("--data", cityscapes, "--out", tmp_path / "run", "--config", recipe_file, "--epochs", 1) == 0
@@ -84,9 +98,8 @@ def test_evaluate_agrees_with_the_run(camvid, tmp_path, capsys) -> None:
     out = tmp_path / "run"
     assert train("--data", camvid, "--out", out, "--config", config(tmp_path), "--epochs", 1) == 0
     capsys.readouterr()
-    size = "x".join(map(str, CAMVID.trained_size))
     file = out / "weights.safetensors"
-    assert lrnnet.evaluate.main([str(file), "--data", str(camvid), "--imgsz", size, "--json"]) == 0
+    assert lrnnet.evaluate.main([str(file), "--data", str(camvid), "--json"]) == 0
     found, expected = json.loads(capsys.readouterr().out), read_checkpoint(out / "checkpoint.pt")["metrics"]
     assert found == expected
 
@@ -109,26 +122,64 @@ def test_ctrl_c_saves_and_resume_finishes(camvid, tmp_path) -> None:
     assert finished.progress == 1 and finished.step > stopped.step and finished.seconds == 12
 
 
-def test_a_resumed_model_goes_on_exactly(camvid, tmp_path) -> None:
-    """Model, average, optimizer and position all come back: the next step is the same step."""
-    samples, spec = data.load(camvid, "train", CAMVID), CAMVID
-    chosen = Recipe(dropout=0.0, phases=(Phase(1.0, 32, 48, 2),))
-    batches = Batches(samples, chosen, spec.ignore, workers=1)
+class StopAfter:
+    """Asks for a stop once it has been looked at `looks` times."""
 
-    def new_run() -> Run:
-        return Run(chosen, spec, torch.ones(11), "cpu", shards=2)
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
 
-    first = new_run()
-    for step in range(3):
-        first.step(*batches.make(step, chosen.phases[0]), progress=0.3)
-    first.save(tmp_path, Budget(images=100, step=3))
-    second = new_run()
-    second.restore(read_checkpoint(tmp_path / "checkpoint.pt"))
-    assert recipe_of(read_checkpoint(tmp_path / "checkpoint.pt")) == chosen
-    for run in (first, second):
-        run.step(*batches.make(3, chosen.phases[0]), progress=0.3)
-    for (name, a), b in zip(first.average.state_dict().items(), second.average.state_dict().values(), strict=True):
-        assert torch.allclose(a, b, atol=1e-5), name
+    @property
+    def asked(self) -> bool:
+        self.looks -= 1
+        return self.looks < 0
+
+
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(camvid, tmp_path, monkeypatch) -> None:
+    """Crop sizes, rates, dropout masks, average: all bits, across a change of phase, on one thread."""
+
+    def run(out: str, *args) -> int:
+        return lrnnet.train.main(["--data", str(camvid), "--out", str(tmp_path / out), "--threads", "1", *args])
+
+    start = ["--config", str(config(tmp_path)), "--epochs", "3"]
+    assert run("whole", *start) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(lrnnet.train, "StopRequest", lambda: StopAfter(3))
+        assert run("parts", *start) == 130
+    assert run("parts", "--resume") == 0
+    whole, parts = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "parts"))
+    differing = [name for name, tensor in whole.items() if not torch.equal(tensor, parts[name])]
+    assert not differing
+
+
+def test_a_sequence_is_held_out_and_stays_so(camvid, tmp_path, capsys) -> None:
+    recipe_file = config(tmp_path)
+    recipe_file.write_text('hold_out = "0006R0"\n' + recipe_file.read_text())
+    args = ("--data", camvid, "--config", recipe_file, "--epochs", 1)
+    file = tmp_path / "first" / "weights.safetensors"
+    assert train(*args, "--out", file.parent) == 0
+    found = weights.metadata(file)
+    assert found["images_seen"] == 4 and found["metrics"]["images"] == 3
+    assert train(*args, "--out", tmp_path / "second", "--init", file) == 0
+    capsys.readouterr()
+    evaluation = [str(file), "--data", str(camvid), "--split", "train", "--json"]
+    assert lrnnet.evaluate.main([*evaluation, "--sequence", "0006R0"]) == 0
+    assert json.loads(capsys.readouterr().out) == found["metrics"]
+
+    other = tmp_path / "other.safetensors"
+    weights.save(other, LRNNet(VARIANTS["c"]), {})
+    assert train(*args, "--out", tmp_path / "third", "--init", other) == 2
+    assert "0006R0 is held out, but" in capsys.readouterr().err
+    assert lrnnet.evaluate.main([*evaluation, "--sequence", "0016E5"]) == 2
+    assert "the sequences are 0001TP, 0006R0" in capsys.readouterr().err
+
+
+def test_weights_that_say_nothing_need_names(camvid, tmp_path, capsys) -> None:
+    file = tmp_path / "plain.safetensors"
+    weights.save(file, LRNNet(VARIANTS["c"]), {"variant": "not JSON"})
+    assert lrnnet.evaluate.main([str(file), "--data", str(camvid)]) == 2
+    assert "give --variant and --dataset" in capsys.readouterr().err
+    named = ["--variant", "c", "--dataset", "camvid", "--imgsz", "64x96"]
+    assert lrnnet.evaluate.main([str(file), "--data", str(camvid), *named]) == 0
 
 
 @pytest.mark.parametrize(
@@ -139,6 +190,7 @@ def test_a_resumed_model_goes_on_exactly(camvid, tmp_path) -> None:
         ((), "--epochs or --minutes"),
         (("--epochs", 1, "--config", "missing.toml"), "missing.toml: cannot be read"),
         (("--epochs", 1, "--init", "missing.safetensors"), "missing.safetensors: not a readable"),
+        (("--epochs", 1, "--device", "gpu"), "--device gpu: expected cpu, cuda or cuda:N"),
     ],
 )
 def test_wrong_use_is_one_clear_line(camvid, tmp_path, capsys, args, message) -> None:
@@ -149,7 +201,13 @@ def test_wrong_use_is_one_clear_line(camvid, tmp_path, capsys, args, message) ->
 def test_a_missing_gpu_is_an_error(camvid, tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert train("--data", camvid, "--out", tmp_path / "run", "--epochs", 1, "--device", "cuda") == 2
-    assert "sees no CUDA device" in capsys.readouterr().err
+    assert "sees 0 CUDA device(s)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("args", [("--epochs", "-1"), ("--minutes", "inf"), ("--threads", "0"), ("--workers", "x")])
+def test_numbers_must_be_above_zero(camvid, tmp_path, args) -> None:
+    with pytest.raises(SystemExit):
+        lrnnet.train.main(["--data", str(camvid), "--out", str(tmp_path / "run"), *args])
 
 
 def test_the_schedule() -> None:
@@ -168,15 +226,33 @@ def test_published_recipes_are_valid(path) -> None:
     recipe.read(path)
 
 
+def test_a_recipe_comes_back_from_its_dictionary() -> None:
+    for data_set in (CAMVID, CITYSCAPES):
+        chosen = Recipe(data=data_set, load_size=(32, 64))
+        assert recipe.from_dict(json.loads(json.dumps(recipe.to_dict(chosen))), "x") == chosen
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("rate = 1", "unknown key.s. rate; known are"),
-        ("[augment]\nzoom = 2", "augment: unknown key.s. zoom"),
-        ('decay = "poly"', "decay is 'poly'; expected one of cosine, linear"),
-        ('variant = "d"', "variant is 'd'"),
-        ("[[phases]]\nuntil = 1.0\nheight = 30\nwidth = 32\nbatch = 2", "multiples of 8"),
-        ("[[phases]]\nuntil = 0.5\nheight = 32\nwidth = 32\nbatch = 2", "until = 1.0"),
+        ("rate = 1", "x.toml: rate: Unexpected"),
+        ("[augment]\nzoom = 2", "augment.zoom: Unexpected"),
+        ("[augment]\nscale = 1", "augment.scale: "),
+        ("[augment]\nsky_class = 30", "names the class 30; the data has 11"),
+        ('decay = "poly"', "decay: Input should be 'cosine' or 'linear'"),
+        ('variant = "d"', "variant: Input should be 'a', 'b'"),
+        ('data = "kitti"', "data: .*'kitti' is none of camvid, cityscapes"),
+        (
+            '[data]\nname = "x"\nclass_names = ["a"]\npalette = [[1, 2, 3]]\ntrained_size = [8, 8]\nignore = 0',
+            "id of a",
+        ),
+        ("warm_up = 1.0", "warm_up: Input should be less than 1"),
+        ("[[phases]]\nuntil = 1.0", "phases.0.height: Field required"),
+        (
+            "[[phases]]\nuntil = 1.0\nheight = 30\nwidth = 32\nbatch = 2",
+            "phases.0.height: Input should be a multiple of 8",
+        ),
+        ("[[phases]]\nuntil = 0.5\nheight = 32\nwidth = 32\nbatch = 2", "the last until = 1.0"),
         ("=", "not valid TOML"),
     ],
 )
