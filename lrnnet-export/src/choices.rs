@@ -106,11 +106,12 @@ impl Choices {
         let mut notes = vec![];
         let block = self.block.or(self.variant.map(|_| Block::Fcb)).or(clues.block).unwrap_or(Block::Fcb);
         let mut context = self.context(clues, &mut notes);
-        if let Some(asked) = self.power_iterations {
-            match &mut context {
-                Context::SingularVectors { iterations, .. } => *iterations = asked,
-                other => return Err(ChoiceError::PowerIterations(other.clone())),
+        match (&mut context, self.power_iterations) {
+            (Context::SingularVectors { iterations, .. }, asked) => {
+                *iterations = asked.or(clues.power_iterations).unwrap_or(*iterations);
             }
+            (other, Some(_)) => return Err(ChoiceError::PowerIterations(other.clone())),
+            _ => {}
         }
         let classes = self.classes(clues, &mut notes)?;
         let trained_size = self.trained_size(&classes, clues, &mut notes);
@@ -125,13 +126,16 @@ impl Choices {
     }
 
     fn context(&self, clues: &Clues, notes: &mut Vec<String>) -> Context {
-        if let Some(context) = self.context.clone().or(self.variant.map(Variant::context)) {
-            return context;
+        if let Some(asked) = self.context.clone().or(self.variant.map(Variant::context)) {
+            if let Some(said) = clues.context.as_ref().filter(|said| **said != asked) {
+                notes.push(format!("context {asked} as asked for, although the weights were trained with {said}"));
+            }
+            return asked;
         }
         if !clues.has_context {
             return Context::None;
         }
-        match clues.variant.map(Variant::context) {
+        match clues.context.clone() {
             Some(context) if context != Context::None => {
                 notes.push(format!("context {context}, by the metadata of the weights"));
                 context
@@ -217,7 +221,7 @@ mod tests {
         let classes = Classes::named(vec!["road".into(), "rest".into()]);
         let normalization = Normalization { mean: [0.5; 3], std: [0.25; 3] };
         let clues = Clues {
-            variant: Some(Variant::B),
+            context: Some(Variant::B.context()),
             classes: Some(classes.clone()),
             normalization: Some(normalization),
             trained_size: Some([128, 256]),
@@ -227,6 +231,26 @@ mod tests {
         assert_eq!((config.variant(), &config.classes), (Some(Variant::B), &classes));
         assert_eq!((config.normalization, config.trained_size), (normalization, [128, 256]));
         assert_eq!(config.size, InputSize::Dynamic);
+    }
+
+    #[test]
+    fn every_context_is_taken_from_the_metadata_and_another_choice_is_noted() {
+        let pooled = Context::MaxPool { scales: vec![8] };
+        let said = Clues { context: Some(pooled.clone()), ..clues(11) };
+        assert_eq!(settle(Choices::default(), &said).config.context, pooled);
+        let settled = settle(Choices { variant: Some(Variant::C), ..Choices::default() }, &said);
+        assert_eq!(settled.config.variant(), Some(Variant::C));
+        assert!(settled.notes[0].contains("although the weights were trained with max:8"), "{:?}", settled.notes);
+
+        let said = Clues { context: Some(Variant::B.context()), power_iterations: Some(3), ..clues(11) };
+        let iterations = |asked| {
+            let choices = Choices { variant: Some(Variant::B), power_iterations: asked, ..Choices::default() };
+            match settle(choices, &said).config.context.clone() {
+                Context::SingularVectors { iterations, .. } => iterations,
+                other => panic!("{other}"),
+            }
+        };
+        assert_eq!((iterations(None), iterations(Some(1))), (3, 1));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lrnnet_graph::{Block, Classes, Normalization, Variant};
+use lrnnet_graph::{Block, Classes, Context, Normalization, Variant};
 use serde::de::DeserializeOwned;
 
 use crate::weights::WeightFile;
@@ -16,8 +16,10 @@ pub struct Clues {
     pub has_context: bool,
     /// Outputs of the classifier.
     pub class_count: Option<usize>,
-    /// Model, from the metadata.
-    pub variant: Option<Variant>,
+    /// Context module, from the metadata, with the default power iterations.
+    pub context: Option<Context>,
+    /// Power iterations, from the metadata.
+    pub power_iterations: Option<usize>,
     /// Class names and colours, from the metadata.
     pub classes: Option<Classes>,
     /// Statistics of the training pictures, from the metadata.
@@ -47,13 +49,20 @@ impl Clues {
             block,
             has_context: has("svn.reduce.weight"),
             class_count: shape_of("classifier.predict.weight").and_then(|shape| shape.first().copied()),
-            variant: json::<String>(metadata, "variant").and_then(|word| word.parse().ok()),
+            context: context(metadata),
+            power_iterations: json(metadata, "power_iterations"),
             classes: classes(metadata),
             normalization: json(metadata, "mean")
                 .and_then(|mean| Some(Normalization { mean, std: json(metadata, "std")? })),
             trained_size: json(metadata, "trained_size"),
         }
     }
+}
+
+/// The context that is named, or that of the model that is named.
+fn context(metadata: &BTreeMap<String, String>) -> Option<Context> {
+    let named = json::<String>(metadata, "context").and_then(|word| word.parse().ok());
+    named.or_else(|| Some(json::<String>(metadata, "variant")?.parse::<Variant>().ok()?.context()))
 }
 
 fn classes(metadata: &BTreeMap<String, String>) -> Option<Classes> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use lrnnet_graph::onnx::Opset;
-use lrnnet_graph::{BindError, Config, Form, HalfRangeError, Model, Network, Origin, Precision, Weights};
+use lrnnet_graph::{BindError, Config, Context, Form, HalfRangeError, Model, Network, Origin, Precision, Weights};
 
 use crate::verify::{self, Agreement, VerifyError};
 use crate::weights::{WeightFile, WeightsError};
@@ -61,7 +61,11 @@ pub struct Exported {
 pub fn export(file: WeightFile, plan: &Plan) -> Result<Exported, ExportError> {
     let path = file.path().to_owned();
     let origin = Origin { weights_sha256: file.sha256().to_owned(), exporter: EXPORTER.to_owned() };
-    let weights = file.into_weights()?;
+    let mut weights = file.into_weights()?;
+    if !matches!(plan.config.context, Context::SingularVectors { .. }) {
+        // Of all contexts only this one starts an iteration, but the contract names the vector for all of them.
+        weights.remove("svn.u0");
+    }
     let model =
         plan.model(plan.config.clone(), weights.clone()).map_err(|source| ExportError::Model { path, source })?;
     let bytes = model.to_onnx(plan.opset, &origin);

@@ -126,6 +126,9 @@ fn every_network_head_and_form_passes_verification() {
             failures.extend(check(&bench, &weights, &format!("{flags} {}", ways[3 + i % 2])));
         }
     }
+    // Trained weights of any context hold the start vector that only singular vectors use.
+    let trained = fixture("oracle/c-camvid.safetensors");
+    failures.extend(check(&bench, &trained, "--context max:8 --imgsz 64x128"));
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
