@@ -2,70 +2,143 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use lrnnet_graph::Classes;
+use lrnnet_graph::onnx::ModelFile;
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use crate::shell;
 
+/// Where new files are made, so that a failure leaves the shipped ones as they were.
+const STAGED: &str = "models/.staged";
 const WEIGHTS: &str = "models/lrnnet-c-camvid.safetensors";
 const MODEL: &str = "models/lrnnet-c-camvid.onnx";
 const SUMS: &str = "models/SHA256SUMS";
 const CARD: &str = "models/README.md";
+const MASK: &str = "docs/images/street-mask.png";
+const OVERLAY: &str = "docs/images/street-overlay.png";
 
-/// Makes `weights` the shipped model; with `data`, evaluates it on the pictures and labels there.
+/// Makes `weights` the shipped model: exports and verifies them, draws the README's pictures, writes hashes and card;
+/// with `data`, evaluates the model on the pictures and labels there. Nothing is replaced before all of that is done.
 pub fn ship(weights: &Path, data: Option<&Path>) -> anyhow::Result<()> {
-    let weights = fs::canonicalize(weights).with_context(|| format!("no weights at {}", weights.display()))?;
-    let bytes = fs::read(&weights)?;
-    let weights = weights.to_str().context("the path of the weights is not text")?;
-    let export = ["run", "--release", "--bin", "lrnnet-export", "--", weights, "-o", MODEL];
-    shell::cargo(&[&export[..], &["--variant", "c", "--classes", "camvid", "--input", "u8-nhwc"]].concat())?;
-    fs::write(shell::root().join(WEIGHTS), bytes)?;
-    write_sums()?;
-    draw_pictures()?;
-    match data {
-        Some(data) => evaluate(data),
-        None => {
-            eprintln!("no --data: the figures in {CARD} are those of the model before; evaluate before you ship");
-            Ok(())
-        }
+    // Cargo runs in the repository's root, so paths must not depend on where this program was called.
+    let canonical = |path: &Path| fs::canonicalize(path).with_context(|| format!("cannot find {}", path.display()));
+    let (weights, data) = (canonical(weights)?, data.map(canonical).transpose()?);
+    let folder = shell::root().join(STAGED);
+    fs::create_dir_all(&folder)?;
+    let result = stage(&weights, data.as_deref()).and_then(|()| replace());
+    fs::remove_dir_all(folder)?;
+    result
+}
+
+fn staged(path: &str) -> PathBuf {
+    let name = Path::new(path).file_name().expect("the paths above end in a name");
+    shell::root().join(STAGED).join(name)
+}
+
+fn replace() -> anyhow::Result<()> {
+    for path in [MODEL, WEIGHTS, SUMS, CARD, MASK, OVERLAY] {
+        fs::rename(staged(path), shell::root().join(path)).with_context(|| format!("cannot replace {path}"))?;
     }
+    Ok(())
+}
+
+fn stage(weights: &Path, data: Option<&Path>) -> anyhow::Result<()> {
+    fs::copy(weights, staged(WEIGHTS))?;
+    let (new_weights, model) = (text(&staged(WEIGHTS))?, text(&staged(MODEL))?);
+    shell::cargo(&[
+        "run",
+        "--release",
+        "--bin",
+        "lrnnet-export",
+        "--",
+        &new_weights,
+        "-o",
+        &model,
+        "--input",
+        "u8-nhwc",
+    ])?;
+    check(&fs::read(staged(MODEL))?)?;
+    fs::write(staged(SUMS), sums()?)?;
+    draw_pictures(&model)?;
+    let figures = match data {
+        Some(data) => evaluate(&model, data)?,
+        None => "Not measured; `cargo xtask model WEIGHTS --data DIR` does.\n".to_owned(),
+    };
+    let card = fs::read_to_string(shell::root().join(CARD))?;
+    let card = with_block(&card, "training", &training(&fs::read(weights)?)?)?;
+    Ok(fs::write(staged(CARD), with_block(&card, "figures", &figures)?)?)
+}
+
+fn text(path: &Path) -> anyhow::Result<String> {
+    Ok(path.to_str().with_context(|| format!("the path {} is not text", path.display()))?.to_owned())
+}
+
+/// The file's name says what it is, so it must be that.
+fn check(model: &[u8]) -> anyhow::Result<()> {
+    let file = ModelFile::parse(model)?;
+    let (variant, classes) = (file.metadata().variant.as_deref(), &file.metadata().classes.names);
+    ensure!(
+        variant == Some("c") && *classes == Classes::camvid().names,
+        "the weights are variant {variant:?} with the classes {classes:?}; expected c with those of CamVid"
+    );
+    Ok(())
 }
 
 /// Hashes in the format of `sha256sum`.
-fn write_sums() -> anyhow::Result<()> {
+fn sums() -> anyhow::Result<String> {
     let mut sums = String::new();
     for path in [MODEL, WEIGHTS] {
-        let bytes = fs::read(shell::root().join(path))?;
-        for byte in Sha256::digest(bytes) {
+        for byte in Sha256::digest(fs::read(staged(path))?) {
             write!(sums, "{byte:02x}")?;
         }
         writeln!(sums, "  {}", path.trim_start_matches("models/"))?;
     }
-    Ok(fs::write(shell::root().join(SUMS), sums)?)
+    Ok(sums)
 }
 
 /// The README's mask and overlay.
-fn draw_pictures() -> anyhow::Result<()> {
-    let mask = ["-m", MODEL, "--device", "tract", "--mask", "color", "-o", "docs/images/street-mask.png"];
-    let overlay = ["--overlay", "docs/images/street-overlay.png"];
-    let run = ["run", "--release", "--bin", "lrnnet-run", "--", "fixtures/street.png"];
-    shell::cargo(&[&run[..], &mask, &overlay].concat())
+fn draw_pictures(model: &str) -> anyhow::Result<()> {
+    let (mask, overlay) = (text(&staged(MASK))?, text(&staged(OVERLAY))?);
+    let run =
+        ["run", "--release", "--bin", "lrnnet-run", "--", "fixtures/street.png", "-m", model, "--device", "tract"];
+    shell::cargo(&[&run[..], &["--mask", "color", "-o", &mask, "--overlay", &overlay]].concat())
 }
 
-/// Puts IoU per class, mIoU and pixel accuracy between the markers of the card.
-fn evaluate(data: &Path) -> anyhow::Result<()> {
-    let folder = |name: &str| data.join(name).display().to_string();
-    let (images, labels) = (folder("images"), folder("labels"));
-    let eval = ["run", "--release", "--bin", "lrnnet-run", "--", "eval", "-m", MODEL, "--json"];
+/// What the weights say of their training.
+fn training(weights: &[u8]) -> anyhow::Result<String> {
+    let Some(said) = metadata(weights).filter(|said| said["steps"].is_string()) else {
+        return Ok("The weights do not say how they were trained.\n".to_owned());
+    };
+    let value = |key: &str| -> anyhow::Result<Json> {
+        let text = said[key].as_str().with_context(|| format!("the weights' metadata have no `{key}`"))?;
+        serde_json::from_str(text).with_context(|| format!("the weights' metadata `{key}` is no JSON"))
+    };
+    let (images, steps, minutes) = (value("images_seen")?, value("steps")?, value("minutes")?);
+    let (seed, commit) = (&value("recipe")?["seed"], value("commit")?);
+    Ok(format!(
+        "The last training saw {images} crops in {steps} steps and {minutes} minutes, with seed {seed} and the code of \
+         commit `{}`.\n",
+        commit.as_str().unwrap_or("unknown")
+    ))
+}
+
+/// The `__metadata__` of a safetensors file: a length in eight bytes, then JSON.
+fn metadata(weights: &[u8]) -> Option<Json> {
+    let (length, rest) = weights.split_first_chunk()?;
+    let header = rest.get(..usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+    serde_json::from_slice::<Json>(header).ok()?.get("__metadata__").cloned()
+}
+
+/// IoU per class, mIoU and pixel accuracy as Markdown.
+fn evaluate(model: &str, data: &Path) -> anyhow::Result<String> {
+    let (images, labels) = (text(&data.join("images"))?, text(&data.join("labels"))?);
+    let eval = ["run", "--release", "--bin", "lrnnet-run", "--", "eval", "-m", model, "--json"];
     let report = shell::cargo_output(&[&eval[..], &["--images", &images, "--labels", &labels]].concat())?;
-    let report: Json = serde_json::from_str(&report).context("`lrnnet-run eval --json` printed no JSON")?;
-    let card = shell::root().join(CARD);
-    let updated = with_figures(&fs::read_to_string(&card)?, &table(&report)?)?;
-    Ok(fs::write(card, updated)?)
+    table(&serde_json::from_str(&report).context("`lrnnet-run eval --json` printed no JSON")?)
 }
 
 fn table(report: &Json) -> anyhow::Result<String> {
@@ -82,8 +155,40 @@ fn table(report: &Json) -> anyhow::Result<String> {
     Ok(table)
 }
 
-fn with_figures(card: &str, table: &str) -> anyhow::Result<String> {
-    let (head, rest) = card.split_once("<!-- figures -->\n").context("the card has no <!-- figures --> marker")?;
-    let (_, tail) = rest.split_once("<!-- end of figures -->").context("the card has no end of figures")?;
-    Ok(format!("{head}<!-- figures -->\n{table}<!-- end of figures -->{tail}"))
+/// The card with `text` between `<!-- NAME -->` and `<!-- end of NAME -->`.
+fn with_block(card: &str, name: &str, text: &str) -> anyhow::Result<String> {
+    let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
+    let (head, rest) = card.split_once(&start).with_context(|| format!("{CARD} has no <!-- {name} -->"))?;
+    let (_, tail) = rest.split_once(&end).with_context(|| format!("{CARD} has no {end}"))?;
+    Ok(format!("{head}{start}{text}{end}{tail}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_of_the_card_is_replaced_and_nothing_else() {
+        let card = "a\n<!-- figures -->\nold\n<!-- end of figures -->\nb\n";
+        let new = with_block(card, "figures", "new\n").unwrap();
+        assert_eq!(new, card.replace("old", "new"));
+        assert!(with_block(card, "training", "x").unwrap_err().to_string().contains("no <!-- training -->"));
+    }
+
+    #[test]
+    fn the_training_is_what_the_weights_say() {
+        let header = r#"{"__metadata__": {"images_seen": "80", "steps": "10", "minutes": "1.5",
+                         "recipe": "{\"seed\": 2}", "commit": "\"abc\""}}"#;
+        let file = |header: &str| [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
+        let text = training(&file(header)).unwrap();
+        assert_eq!(
+            text,
+            "The last training saw 80 crops in 10 steps and 1.5 minutes, with seed 2 and the code of commit `abc`.\n"
+        );
+        for silent in [file("{}"), file(r#"{"__metadata__": {"a": "1"}}"#), vec![1, 2], vec![255; 9]] {
+            assert!(training(&silent).unwrap().contains("do not say"));
+        }
+        let message = training(&file(&header.replace("minutes", "hours"))).unwrap_err().to_string();
+        assert!(message.contains("no `minutes`"), "{message}");
+    }
 }
