@@ -4,11 +4,12 @@
 #   benches/gpu.sh prepare DIR [WEIGHTS.safetensors [HxW]]
 #       On a machine with Rust: builds, exports at 512x1024 or HxW, and puts everything that travels into DIR.
 #   benches/gpu.sh measure DIR OUT.md [--device cuda:0|cpu] [--ort-lib FOLDER] [--python PYTHON]
-#                  [--iters N] [--no-torch]
-#       On the machine with the GPU, which needs no Rust: measures and appends Markdown to OUT.md.
+#                  [--iters N] [--only SECTION]
+#       On the machine with the GPU, which needs no Rust: measures, and appends each table to OUT.md when it is done.
 #
 # FOLDER holds ONNX Runtime's GPU libraries (of the Python package onnxruntime-gpu; `lrnnet-run setup --gpu` fetches
-# them); PYTHON has training/requirements.txt installed. DIR/gpu.sh is this script.
+# them); PYTHON has training/requirements.txt installed, and CUDA's and cuDNN's libraries, which lrnnet-run uses too.
+# SECTION is run or torch, or one table of them, as run-b8. DIR/gpu.sh is this script.
 set -euo pipefail
 
 BATCHES=(1 8)
@@ -56,14 +57,13 @@ model() {
 
 measure() {
     [[ $# -ge 2 ]] || die "measure takes the folder of prepare and a Markdown file; see --help"
-    local dir out device=cuda:0 python=python3 iters=200 warmup torch=yes library=()
+    local dir out device=cuda:0 python=python3 iters=200 warmup rows only='' library=()
     dir=$(realpath -e "$1")
     out=$2
     shift 2
     while [[ $# -gt 0 ]]; do
         case $1 in
-            --no-torch) torch=no && shift && continue ;;
-            --device | --ort-lib | --python | --iters) [[ $# -ge 2 ]] || die "$1 needs a value" ;;
+            --device | --ort-lib | --python | --iters | --only) [[ $# -ge 2 ]] || die "$1 needs a value" ;;
             *) die "unknown option $1; see --help" ;;
         esac
         case $1 in
@@ -71,44 +71,71 @@ measure() {
             --ort-lib) library=(--ort-lib "$(realpath -e "$2")") ;;
             --python) python=$2 ;;
             --iters) iters=$2 ;;
+            --only) only=$2 ;;
         esac
         shift 2
     done
     [[ $iters =~ ^[1-9][0-9]*$ ]] || die "--iters is $iters; expected a number from 1"
     warmup=$((iters < 20 ? iters : 20))
-    report=$(mktemp)
-    # What was measured before a failure says why, so it is shown; only a whole report is appended.
-    local status=0
-    trap 'status=$?; [[ $status -eq 0 ]] || cat "$report" >&2; rm -f "$report"' EXIT
-    tables >"$report"
-    cat "$report" >>"$out"
-    printf 'appended to %s\n' "$out" >&2
+    rows=$(devices "$device")
+    [[ -w $out || (! -e $out && -w $(dirname "$out")) ]] || die "cannot write $out"
+    # Where lrnnet-run looks for CUDA and cuDNN first. Without Python it looks elsewhere, and only torch fails.
+    local prefix
+    if prefix=$("$python" -c 'import sys; print(sys.prefix)' 2>/dev/null); then
+        export VIRTUAL_ENV=$prefix
+        python=$("$python" -c 'import sys; print(sys.executable)')
+    fi
+
+    local batch chosen=0 failed=() heading
+    heading=$(heading)$'\n\n'
+    for batch in "${BATCHES[@]}"; do
+        section "run-b$batch" "lrnnet-run, batch $batch" run_table "$batch"
+    done
+    for batch in "${BATCHES[@]}"; do
+        section "torch-b$batch" "PyTorch, eager and torch.compile, batch $batch" torch_table "$batch"
+    done
+    [[ $chosen -gt 0 ]] || die "there is no section $only; see --help"
+    [[ ${#failed[@]} -eq 0 ]] || die "failed: ${failed[*]}; --only runs one section again" 1
 }
 
-# Every table, on standard output. Takes the variables of measure.
-tables() {
-    printf '## LRNNet on %s, %s\n\n' "$device" "$(date -u +%Y-%m-%d)"
-    if command -v nvidia-smi >/dev/null; then
-        nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,power.limit --format=csv,noheader | sed 's/^/GPU: /'
-        printf '\n'
+# What stands above the tables of one call.
+heading() {
+    printf '## LRNNet on %s, %s\n' "$device" "$(date -u +%Y-%m-%d)"
+    local gpus
+    if gpus=$(nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,power.limit --format=csv,noheader 2>/dev/null); then
+        printf '\nGPU: %s\n' "${gpus//$'\n'/$'\n'GPU: }"
     fi
-    local batch
-    for batch in "${BATCHES[@]}"; do
-        printf '### lrnnet-run, batch %s\n\n' "$batch"
-        "$dir/lrnnet-run" bench -m "$dir/$(model "" "$batch")" -m "$dir/$(model --half "$batch")" \
-            --device "$(devices "$device")" --batch "$batch" --warmup "$warmup" --iters "$iters" "${library[@]}"
-        printf '\n'
-    done
-    if [[ $torch == yes ]]; then
-        printf '### PyTorch, eager and torch.compile\n\n'
-        local precisions=fp32,tf32,fp16 modes=eager,compile
-        # Tuning the kernels of every shape would take a CPU longer than all the rest.
-        [[ $device == cpu ]] && precisions=fp32 modes=eager
-        (cd "$dir" && "$python" bench_torch.py weights.safetensors --device "$device" --imgsz "$(<imgsz)" \
-            --batch "$(IFS=,; printf %s "${BATCHES[*]}")" --precision "$precisions" --mode "$modes" \
-            --warmup "$warmup" --iters "$iters")
-        printf '\n'
+}
+
+# section NAME TITLE COMMAND...: appends the table that COMMAND prints, if it ends well. This and the functions below
+# take the variables of measure.
+section() {
+    local name=$1 title=$2 table
+    shift 2
+    [[ -z $only || $name == "$only" || $name == "$only"-* ]] || return 0
+    chosen=$((chosen + 1))
+    if ! table=$("$@"); then
+        # What was measured before the failure may say why.
+        printf '%s\nerror: %s failed\n' "$table" "$name" >&2
+        failed+=("$name")
+        return
     fi
+    printf '%s### %s\n\n%s\n\n' "$heading" "$title" "$table" >>"$out"
+    heading=
+    printf 'appended %s to %s\n' "$name" "$out" >&2
+}
+
+run_table() {
+    "$dir/lrnnet-run" bench -m "$dir/$(model "" "$1")" -m "$dir/$(model --half "$1")" \
+        --device "$rows" --batch "$1" --warmup "$warmup" --iters "$iters" "${library[@]}"
+}
+
+torch_table() {
+    local precisions=fp32,tf32,fp16 modes=eager,compile
+    # Tuning the kernels of every shape would take a CPU longer than all the rest.
+    [[ $device == cpu ]] && precisions=fp32 modes=eager
+    (cd "$dir" && "$python" bench_torch.py weights.safetensors --device "$device" --imgsz "$(<imgsz)" \
+        --batch "$1" --precision "$precisions" --mode "$modes" --warmup "$warmup" --iters "$iters")
 }
 
 # The rows of a table for one device: with and without TF32 and CUDA graphs; TensorRT on the same GPU.
