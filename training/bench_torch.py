@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from lrnnet import synthetic, weights
-from lrnnet.model import VARIANTS, LRNNet
-from lrnnet.normalise import MEAN, STD
+from lrnnet.config import MEAN, STD, VARIANTS
+from lrnnet.model import LRNNet
 
 PRECISIONS = ("fp32", "tf32", "fp16")
 MODES = {"eager": None, "compile": "max-autotune"}

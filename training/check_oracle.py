@@ -14,8 +14,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from lrnnet.metrics import normalised
-from lrnnet.model import VARIANTS, LRNNet
+from lrnnet.config import VARIANTS
+from lrnnet.model import LRNNet
+from lrnnet.normalise import normalised
 
 TOLERANCE = 1e-4  # of the largest expected value
 

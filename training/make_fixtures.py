@@ -18,8 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lrnnet import synthetic
-from lrnnet.metrics import normalised
-from lrnnet.model import VARIANTS, LRNNet
+from lrnnet.config import VARIANTS
+from lrnnet.model import LRNNet
+from lrnnet.normalise import normalised
 from lrnnet.weights import write_atomically
 
 CONFIGS = dict(VARIANTS) | {"c19": dataclasses.replace(VARIANTS["c"], classes=19)}

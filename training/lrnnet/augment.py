@@ -8,8 +8,8 @@ import numpy as np
 from pydantic import NonNegativeInt
 from pydantic.dataclasses import dataclass
 
+from lrnnet.config import MEAN
 from lrnnet.data import STRICT
-from lrnnet.normalise import MEAN
 
 
 @dataclass(frozen=True, config=STRICT)

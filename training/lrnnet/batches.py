@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from lrnnet.augment import augmented_batch
 from lrnnet.data import Sample
@@ -23,23 +21,22 @@ def sampling_odds(samples: list[Sample], balance: float) -> np.ndarray:
 class Batches:
     """Batches made ahead in threads (OpenCV and NumPy release the interpreter lock for most of the work)."""
 
-    def __init__(self, samples: list[Sample], recipe: Recipe, workers: int, pinned: bool = False) -> None:
-        self.samples, self.recipe, self.workers, self.pinned = samples, recipe, workers, pinned
+    def __init__(
+        self, samples: list[Sample], recipe: Recipe, workers: int, convert: Callable = lambda *arrays: arrays
+    ) -> None:
+        self.samples, self.recipe, self.workers, self.convert = samples, recipe, workers, convert
         self.odds = sampling_odds(samples, recipe.sequence_balance)
         self.pool = ThreadPoolExecutor(workers)
 
-    def make(self, step: int, phase: Phase) -> tuple[Tensor, Tensor]:
-        """`uint8 [n, h, w, 3]`, `int64 [n, h, w]`; in pinned memory where they are to be copied to a GPU."""
+    def make(self, step: int, phase: Phase) -> tuple:
+        """What `convert` makes, still in the thread, of images `uint8 [n, h, w, 3]` and labels `uint8 [n, h, w]`."""
         rng = np.random.default_rng((self.recipe.seed, step))
         chosen = rng.choice(len(self.samples), phase.batch, p=self.odds, replace=phase.batch > len(self.samples))
         pairs = [(self.samples[i].image, self.samples[i].label) for i in chosen]
         size = (phase.height, phase.width)
-        arrays = augmented_batch(pairs, size, self.recipe.data.ignore, self.recipe.augment, rng)
-        images, labels = (torch.from_numpy(array) for array in arrays)
-        labels = labels.long()
-        return (images.pin_memory(), labels.pin_memory()) if self.pinned else (images, labels)
+        return self.convert(*augmented_batch(pairs, size, self.recipe.data.ignore, self.recipe.augment, rng))
 
-    def stream(self, first: int, phase_after: Callable[[int], Phase]) -> Iterator[tuple[Tensor, Tensor]]:
+    def stream(self, first: int, phase_after: Callable[[int], Phase]) -> Iterator[tuple]:
         """Batches from step `first` on, endlessly.
 
         `phase_after(n)` is the phase once `n` more images are trained on. It is asked when a batch is begun, with the

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 from lrnnet import data, device, recipe, weights
+from lrnnet.config import VARIANTS
 from lrnnet.data import DataError, DataSpec
 from lrnnet.device import DeviceError
 from lrnnet.metrics import evaluate
-from lrnnet.model import VARIANTS, LRNNet
+from lrnnet.model import LRNNet
 from lrnnet.recipe import RecipeError
 from lrnnet.weights import WeightsError
 

@@ -1,4 +1,4 @@
-"""Confusion matrix and the figures read off it."""
+"""Predictions and the confusion matrix of a split."""
 
 import numpy as np
 import torch
@@ -7,27 +7,12 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from lrnnet.data import DataSpec, Sample
+from lrnnet.figures import figures
 from lrnnet.normalise import normalised
 
 
 def confusion_matrix(spec: DataSpec, device: str = "cpu") -> MulticlassConfusionMatrix:
     return MulticlassConfusionMatrix(spec.classes, ignore_index=spec.ignore, validate_args=False).to(device)
-
-
-def figures(confusion: np.ndarray, spec: DataSpec) -> dict:
-    """`miou`, `iou` by class name, `pixel_accuracy`, all 0 to 1; rows of `confusion` are the true classes.
-
-    A class that is neither labelled nor predicted has no IoU and does not count in the mean.
-    """
-    confusion = confusion.astype(np.float64)
-    hit = np.diag(confusion)
-    union = confusion.sum(0) + confusion.sum(1) - hit
-    iou = np.where(union > 0, hit / np.maximum(union, 1), np.nan)
-    return {
-        "miou": float(np.nanmean(iou)),
-        "iou": {name: None if np.isnan(v) else float(v) for name, v in zip(spec.class_names, iou, strict=True)},
-        "pixel_accuracy": float(hit.sum() / max(confusion.sum(), 1)),
-    }
 
 
 def resized(image: Tensor, size: tuple[int, int]) -> Tensor:

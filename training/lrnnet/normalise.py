@@ -5,8 +5,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-MEAN = (0.485, 0.456, 0.406)  # ImageNet, stored with every model
-STD = (0.229, 0.224, 0.225)
+from lrnnet.config import MEAN, STD
 
 
 @cache

@@ -9,8 +9,8 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model
 from pydantic.dataclasses import dataclass
 
 from lrnnet.augment import AugmentConfig
+from lrnnet.config import VARIANTS
 from lrnnet.data import CAMVID, SPECS, STRICT, DataSpec
-from lrnnet.model import VARIANTS
 
 Side = Annotated[int, Field(gt=0, multiple_of=8)]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from lrnnet import normalise, weights
+from lrnnet import weights
+from lrnnet.config import MEAN, STD, VARIANTS
 from lrnnet.losses import SegmentationLoss
-from lrnnet.model import VARIANTS, LRNNet
+from lrnnet.model import LRNNet
 from lrnnet.normalise import normalised
 from lrnnet.recipe import Recipe, from_dict, to_dict
 from lrnnet.schedule import Budget, rate_at
@@ -112,8 +113,8 @@ class Run:
             "classes": data.class_names,
             "palette": data.palette,
             "ignore": data.ignore,
-            "mean": normalise.MEAN,
-            "std": normalise.STD,
+            "mean": MEAN,
+            "std": STD,
             "trained_size": data.trained_size,
             "recipe": to_dict(self.recipe),
             "images_seen": budget.images_seen,

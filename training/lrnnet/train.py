@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,11 @@ from tqdm import tqdm
 
 from lrnnet import data, device, recipe, report, weights
 from lrnnet.batches import Batches
+from lrnnet.config import VARIANTS
 from lrnnet.data import DataError, Sample
 from lrnnet.device import DeviceError
-from lrnnet.metrics import confusion_matrix, evaluate, figures, predict
-from lrnnet.model import VARIANTS
+from lrnnet.figures import figures
+from lrnnet.metrics import confusion_matrix, evaluate, predict
 from lrnnet.recipe import Recipe, RecipeError
 from lrnnet.run import CheckpointError, Run, read_checkpoint, recipe_of
 from lrnnet.schedule import Budget, phase_at, rate_at
@@ -148,6 +150,12 @@ def positive(kind: type):
     return parse
 
 
+def tensors(pinned: bool, images: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Images as they are, labels `int64`; in pinned memory where they are to be copied to a GPU."""
+    found = torch.from_numpy(images), torch.from_numpy(labels).long()
+    return tuple(t.pin_memory() for t in found) if pinned else found
+
+
 def load_samples(root: Path, chosen: Recipe) -> tuple[list[Sample], list[Sample]]:
     """Training and validation samples; a sequence that is held out is the latter."""
     train = data.load(root, chosen.train_split, chosen.data, size=chosen.load_size)
@@ -233,7 +241,7 @@ def train(args: argparse.Namespace) -> int:
         if args.init:
             run.warm_start(args.init)
     args.out.mkdir(parents=True, exist_ok=True)
-    batches = Batches(pictures, chosen, args.workers, pinned=not on_cpu)
+    batches = Batches(pictures, chosen, args.workers, partial(tensors, not on_cpu))
     try:
         finished = Trainer(run, budget, batches, val, args.out).fit()
     finally:

@@ -10,9 +10,10 @@ from torch import Tensor
 
 import make_fixtures
 from lrnnet import weights
+from lrnnet.config import VARIANTS
 from lrnnet.losses import SegmentationLoss
-from lrnnet.metrics import normalised
-from lrnnet.model import VARIANTS, LRNNet, dominant_vectors, regions
+from lrnnet.model import LRNNet, dominant_vectors, regions
+from lrnnet.normalise import normalised
 from lrnnet.shards import Shards
 from lrnnet.weights import WeightsError
 

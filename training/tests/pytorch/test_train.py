@@ -15,14 +15,13 @@ from safetensors.torch import load_file
 
 import lrnnet.evaluate
 import lrnnet.train
-from lrnnet import recipe, weights
-from lrnnet.data import CAMVID, CITYSCAPES
-from lrnnet.model import VARIANTS, LRNNet
-from lrnnet.recipe import Recipe, RecipeError
+from lrnnet import weights
+from lrnnet.config import VARIANTS
+from lrnnet.model import LRNNet
 from lrnnet.run import read_checkpoint
-from lrnnet.schedule import Budget, phase_at, rate_at
+from lrnnet.schedule import Budget
 
-TRAINING = Path(__file__).parent.parent
+TRAINING = Path(__file__).parents[2]
 RECIPE = """
 data = "{data}"
 train_split = "train"
@@ -208,54 +207,3 @@ def test_a_missing_gpu_is_an_error(camvid, tmp_path, capsys, monkeypatch) -> Non
 def test_numbers_must_be_above_zero(camvid, tmp_path, args) -> None:
     with pytest.raises(SystemExit):
         lrnnet.train.main(["--data", str(camvid), "--out", str(tmp_path / "run"), *args])
-
-
-def test_the_schedule() -> None:
-    chosen = Recipe(peak_rate=1.0, warm_up=0.1)
-    assert [round(rate_at(p, chosen), 3) for p in (0, 0.05, 0.1, 0.55, 1)] == [0, 0.5, 1, 0.5, 0]
-    assert phase_at(0.59, chosen) == chosen.phases[0] and phase_at(1.0, chosen) == chosen.phases[1]
-    by_clock = Budget(seconds=100)
-    by_clock.advance(8, 25)
-    by_images = Budget(images=16)
-    by_images.advance(8, 25)
-    assert (by_clock.progress, by_images.progress) == (0.25, 0.5)
-
-
-@pytest.mark.parametrize("path", sorted((TRAINING / "configs").glob("*.toml")), ids=lambda p: p.name)
-def test_published_recipes_are_valid(path) -> None:
-    recipe.read(path)
-
-
-def test_a_recipe_comes_back_from_its_dictionary() -> None:
-    for data_set in (CAMVID, CITYSCAPES):
-        chosen = Recipe(data=data_set, load_size=(32, 64))
-        assert recipe.from_dict(json.loads(json.dumps(recipe.to_dict(chosen))), "x") == chosen
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("rate = 1", "x.toml: rate: Unexpected"),
-        ("[augment]\nzoom = 2", "augment.zoom: Unexpected"),
-        ("[augment]\nscale = 1", "augment.scale: "),
-        ("[augment]\nsky_class = 30", "names the class 30; the data has 11"),
-        ('decay = "poly"', "decay: Input should be 'cosine' or 'linear'"),
-        ('variant = "d"', "variant: Input should be 'a', 'b'"),
-        ('data = "kitti"', "data: .*'kitti' is none of camvid, cityscapes"),
-        (
-            '[data]\nname = "x"\nclass_names = ["a"]\npalette = [[1, 2, 3]]\ntrained_size = [8, 8]\nignore = 0',
-            "id of a",
-        ),
-        ("warm_up = 1.0", "warm_up: Input should be less than 1"),
-        ("[[phases]]\nuntil = 1.0", "phases.0.height: Field required"),
-        (
-            "[[phases]]\nuntil = 1.0\nheight = 30\nwidth = 32\nbatch = 2",
-            "phases.0.height: Input should be a multiple of 8",
-        ),
-        ("[[phases]]\nuntil = 0.5\nheight = 32\nwidth = 32\nbatch = 2", "the last until = 1.0"),
-        ("=", "not valid TOML"),
-    ],
-)
-def test_a_wrong_recipe_names_its_key(text, message) -> None:
-    with pytest.raises(RecipeError, match=message):
-        recipe.parse(text, "x.toml")
