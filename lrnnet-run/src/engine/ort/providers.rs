@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use ort::ep;
+use sha2::{Digest, Sha256};
 
 use super::super::{EngineOptions, gpu, library};
 use crate::device::Device;
@@ -45,8 +46,9 @@ fn half(model: &Model, options: &EngineOptions) -> bool {
 
 /// The folder of TensorRT's caches; none where it cannot be made or its name is no plain text.
 ///
-/// A cached engine only fits what it was built from and for, and ONNX Runtime fails on one that does not fit. So the
-/// folder's name holds the weights, the precision, the versions and the GPUs; ONNX Runtime adds a hash of the graph.
+/// A cached engine only fits what it was built from and for. ONNX Runtime names its file by the inputs and nodes of the
+/// graph, but not by their shapes or weights, and so would take the engine of another batch, size or export, and fail
+/// or compute something else. So the folder's name holds the model's bytes, the precision, the versions and the GPUs.
 pub fn tensorrt_cache(model: &Model, options: &EngineOptions, minor: u32) -> Option<String> {
     let folder = library::cache()?.join("tensorrt").join(cache_key(model, options, minor));
     fs::create_dir_all(&folder).ok()?;
@@ -54,31 +56,54 @@ pub fn tensorrt_cache(model: &Model, options: &EngineOptions, minor: u32) -> Opt
 }
 
 fn cache_key(model: &Model, options: &EngineOptions, minor: u32) -> PathBuf {
-    let weights: String = model.metadata().weights_sha256.chars().take(16).collect();
+    let bytes: String = Sha256::digest(model.bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let precision = if half(model, options) { "fp16" } else { "fp32" };
     let versions = format!("ort-1.{minor}-{}", gpu::tensorrt_version().unwrap_or_else(|| "nvinfer".to_owned()));
     let gpus = if gpu::names().is_empty() { "gpu".to_owned() } else { gpu::names().join("-") };
-    let parts = [weights, precision.to_owned(), versions, gpus];
+    let parts = [bytes, precision.to_owned(), versions, gpus];
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
     parts.join("_").chars().map(|c| if c == '_' { c } else { plain(c) }).collect::<String>().into()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+    use std::collections::HashSet;
+
+    use lrnnet_graph::onnx::Opset;
+    use lrnnet_graph::{Config, InputSize, Network, Origin, Settings, synthetic};
+
     use super::*;
     use crate::engine::GpuOptions;
 
+    fn export(batch: usize, width: usize, exporter: &str) -> Model {
+        let settings = Settings { size: InputSize::Static { batch, height: 64, width }, ..Settings::camvid() };
+        let network = Network::new(Config::new(settings).unwrap());
+        let weights = synthetic::weights(&network);
+        let origin = Origin { weights_sha256: "0123456789abcdef".into(), exporter: exporter.into() };
+        let bytes = network.bind(weights).unwrap().deploy().to_onnx(Opset::default(), &origin);
+        Model::from_bytes("test", Cow::Owned(bytes)).unwrap()
+    }
+
     #[test]
-    fn the_cache_of_another_precision_or_version_is_another_folder() {
-        let model = Model::embedded().unwrap();
+    fn what_needs_another_engine_has_another_folder() {
+        let model = export(1, 128, "1");
         let plain = EngineOptions::default();
-        let half =
-            EngineOptions { gpu: GpuOptions { fp16: true, ..GpuOptions::default() }, ..EngineOptions::default() };
-        let keys = [cache_key(&model, &plain, 31), cache_key(&model, &half, 31), cache_key(&model, &plain, 32)];
-        assert!(keys[0] != keys[1] && keys[0] != keys[2], "{keys:?}");
-        for key in keys {
+        let half = EngineOptions { gpu: GpuOptions { fp16: true, ..GpuOptions::default() }, ..plain.clone() };
+        let keys = [
+            ("a model", cache_key(&model, &plain, 31)),
+            ("float16", cache_key(&model, &half, 31)),
+            ("another version", cache_key(&model, &plain, 32)),
+            // All of one weight file.
+            ("another batch", cache_key(&export(8, 128, "1"), &plain, 31)),
+            ("another size", cache_key(&export(1, 64, "1"), &plain, 31)),
+            ("another exporter", cache_key(&export(1, 128, "2"), &plain, 31)),
+        ];
+        let different: HashSet<_> = keys.iter().map(|(_, key)| key).collect();
+        assert_eq!(different.len(), keys.len(), "{keys:#?}");
+        assert_eq!(keys[0].1, cache_key(&export(1, 128, "1"), &plain, 31));
+        for (_, key) in &keys {
             let text = key.to_str().unwrap();
-            assert!(text.starts_with(&model.metadata().weights_sha256[..16]), "{text}");
             assert!(text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)), "{text}");
         }
     }
