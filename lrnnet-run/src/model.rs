@@ -163,6 +163,11 @@ impl Model {
         Size::new(height, width)
     }
 
+    /// The input size where there is no picture to follow.
+    pub fn default_size(&self) -> Size {
+        self.input_size(self.trained_size())
+    }
+
     /// The input size for a picture of size `picture`.
     ///
     /// A static model has one size, to which pictures are stretched. A dynamic one runs at the picture's aspect ratio

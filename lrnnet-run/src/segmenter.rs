@@ -47,7 +47,8 @@ pub struct Segmenter {
     passed_over: Vec<(Device, EngineError)>,
     image_size: Option<Size>,
     batch: usize,
-    prepared: Option<Size>,
+    /// Input size of the last run, whose outputs are as the model promises.
+    segmented: Option<Size>,
     preprocessor: Preprocessor,
     argmax: ArgMax,
     outputs: Outputs,
@@ -113,14 +114,16 @@ impl Segmenter {
     /// As for [`segment`](Self::segment), and another number of pictures.
     pub fn segment_batch(&mut self, pictures: &[RgbImage]) -> Result<Vec<Segmentation>, SegmentError> {
         let input_size = self.input_size(pictures)?;
-        self.prepare(input_size)?;
+        self.engine.prepare(self.batch, input_size)?;
 
         let start = Instant::now();
         let input = self.preprocessor.prepare_batch(pictures, input_size);
         let prepared = Instant::now();
+        self.segmented = None;
         self.engine.run(&input, &mut self.outputs)?;
         let run = Instant::now();
         self.check_outputs(input_size)?;
+        self.segmented = Some(input_size);
         let masks = pictures.iter().enumerate().map(|(index, picture)| self.mask(index, input_size, size_of(picture)));
         let masks = masks.collect::<Result<Vec<_>, _>>()?;
         let timings = Timings { pre: prepared - start, infer: run - prepared, post: run.elapsed() };
@@ -136,7 +139,7 @@ impl Segmenter {
     /// As for [`segment_batch`](Self::segment_batch).
     pub fn hold(&mut self, pictures: &[RgbImage]) -> Result<(), SegmentError> {
         let input_size = self.input_size(pictures)?;
-        self.prepare(input_size)?;
+        self.engine.prepare(self.batch, input_size)?;
         Ok(self.engine.hold(&self.preprocessor.prepare_batch(pictures, input_size))?)
     }
 
@@ -152,9 +155,10 @@ impl Segmenter {
         Ok(start.elapsed())
     }
 
-    /// Scores of the picture segmented last, where the model's head puts them out.
+    /// Scores of the picture segmented last, where the model's head puts them out; none before or after a run that
+    /// failed.
     pub fn logits(&self) -> Option<Logits<'_>> {
-        let size = self.prepared?;
+        let size = self.segmented?;
         let (output, values) = match &self.outputs {
             Outputs { logits, .. } if !logits.is_empty() => (Output::Logits, logits),
             Outputs { logits8, .. } if !logits8.is_empty() => (Output::Logits8, logits8),
@@ -201,14 +205,6 @@ impl Segmenter {
         Ok(self.image_size.unwrap_or_else(|| self.model.input_size(first())))
     }
 
-    fn prepare(&mut self, size: Size) -> Result<(), EngineError> {
-        if self.prepared != Some(size) {
-            self.engine.prepare(self.batch, size)?;
-            self.prepared = Some(size);
-        }
-        Ok(())
-    }
-
     /// Whether every output has the size that the model promises.
     fn check_outputs(&self, size: Size) -> Result<(), SegmentError> {
         for &output in self.model.outputs() {
@@ -252,5 +248,37 @@ impl Segmenter {
             Output::Logits8 => self.argmax.upsampled(&self.outputs.logits8[own], size, &mut self.ids),
         }
         &self.ids
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lrnnet_graph::onnx::Opset;
+    use lrnnet_graph::{Config, Head, InputSize, Network, Origin, Settings, synthetic};
+
+    use super::*;
+
+    #[test]
+    fn logits_are_those_of_the_last_run_whatever_is_held_since() {
+        let (size, head) = (InputSize::Dynamic, Head::Logits8);
+        let settings = Settings { size, head, trained_size: [64, 128], ..Settings::camvid() };
+        let network = Network::new(Config::new(settings).unwrap());
+        let weights = synthetic::weights(&network);
+        let origin = Origin { weights_sha256: String::new(), exporter: "test".into() };
+        let bytes = network.bind(weights).unwrap().deploy().to_onnx(Opset::default(), &origin);
+        let mut segmenter = Segmenter::builder().model_bytes(bytes).device(Device::Tract).build().unwrap();
+        // A dynamic model runs near the size it was trained for, so what differs is the aspect ratio.
+        let (wide, narrow) = (RgbImage::new(256, 64), RgbImage::new(64, 64));
+        let found = |segmenter: &Segmenter| segmenter.logits().map(|logits| (logits.values.len(), logits.size));
+
+        segmenter.hold(slice::from_ref(&wide)).unwrap();
+        assert_eq!(found(&segmenter), None, "nothing is segmented yet");
+        let size = segmenter.segment(&narrow).unwrap().input_size;
+        let expected = Some((11 * size.area() / 64, Size::new(size.height / 8, size.width / 8)));
+        assert_eq!(found(&segmenter), expected);
+        segmenter.hold(slice::from_ref(&wide)).unwrap();
+        assert_eq!(found(&segmenter), expected, "holding a picture runs nothing");
+        assert!(segmenter.segment(&RgbImage::new(0, 0)).is_err());
+        assert_eq!(found(&segmenter), expected, "a picture that is refused runs nothing");
     }
 }

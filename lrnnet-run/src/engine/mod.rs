@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use lrnnet_graph::InputKind;
 
 pub use gpu::names as gpu_names;
-pub use select::{Opened, open, placement};
+pub use select::{Opened, open, open_for, placement};
 
 use crate::device::Device;
 use crate::model::Output;
@@ -100,7 +100,8 @@ fn refill<T: Copy>(room: &mut Vec<T>, values: &[T]) {
 
 /// A network that is loaded into a runtime.
 pub trait Engine: Send {
-    /// Does what a first run of this shape would do besides running, so that later runs take their usual time.
+    /// Does what a first run of this shape would do besides running, so that later runs take their usual time. For a
+    /// shape that is prepared already there is nothing to do.
     ///
     /// # Errors
     ///

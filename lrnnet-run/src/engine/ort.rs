@@ -4,6 +4,7 @@ mod bound;
 mod placement;
 mod providers;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -90,6 +91,8 @@ pub struct OrtEngine {
     classes: usize,
     device: Device,
     graph: bool,
+    /// Shapes that this GPU has run.
+    prepared: HashSet<(usize, Size)>,
     /// Fixed places for input and outputs, once they are needed.
     bound: Option<Bound>,
     description: String,
@@ -120,6 +123,7 @@ impl OrtEngine {
             classes: model.classes(),
             device,
             graph,
+            prepared: HashSet::new(),
             bound: None,
             description: format!("{RUNTIME} 1.{}, {}", library.minor, place(device, options.gpu)),
         })
@@ -159,12 +163,15 @@ impl OrtEngine {
 impl Engine for OrtEngine {
     fn prepare(&mut self, batch: usize, size: Size) -> Result<(), EngineError> {
         // On the CPU a first run is like any other; on a GPU it builds kernels or engines, and shows whether they work.
-        if !on_gpu(self.device) {
+        if !on_gpu(self.device) || self.prepared.contains(&(batch, size)) {
             return Ok(());
         }
         let zeros = Zeros::new(self.kind, batch, size);
         let device = self.device;
-        self.run_session(&zeros.input(), &mut Outputs::default()).map_err(|error| gpu::explain(device, error.into()))
+        self.run_session(&zeros.input(), &mut Outputs::default())
+            .map_err(|error| gpu::explain(device, error.into()))?;
+        self.prepared.insert((batch, size));
+        Ok(())
     }
 
     fn run(&mut self, input: &Input<'_>, outputs: &mut Outputs) -> Result<(), EngineError> {
@@ -227,7 +234,10 @@ fn place(device: Device, options: GpuOptions) -> String {
     let graph = with(options.graph, ", CUDA graph");
     match device {
         Device::Cuda(gpu) => format!("CUDA, GPU {gpu}, TF32 {}{graph}", if options.tf32 { "on" } else { "off" }),
-        Device::TensorRt(gpu) => format!("TensorRT, GPU {gpu}{}{graph}", with(options.fp16, ", float16 allowed")),
+        // TensorRT's own default, which ONNX Runtime leaves as it is.
+        Device::TensorRt(gpu) => {
+            format!("TensorRT, GPU {gpu}, TF32 allowed{}{graph}", with(options.fp16, ", float16 allowed"))
+        }
         _ => "CPU".to_owned(),
     }
 }

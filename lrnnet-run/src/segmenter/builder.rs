@@ -100,25 +100,26 @@ impl SegmenterBuilder {
         check_batch(&model, batch)?;
         check_size(&model, self.image_size)?;
         let notice = self.notice.unwrap_or_else(|| Box::new(|_| ()));
-        let opened = engine::open(&model, self.device, &self.options, &notice)?;
-        let mut segmenter = Segmenter {
+        let known_size = self.image_size.or(model.fixed_size());
+        let shape = (batch, known_size.unwrap_or_else(|| model.default_size()));
+        let mut opened = engine::open_for(&model, self.device, &self.options, shape, &notice)?;
+        // With a known size, a model that the runtime cannot plan for fails here and not at the first picture.
+        if let Some(size) = known_size {
+            opened.engine.prepare(batch, size)?;
+        }
+        Ok(Segmenter {
             preprocessor: Preprocessor::new(model.input_kind(), model.metadata()),
             engine: opened.engine,
             device: opened.device,
             passed_over: opened.passed_over,
             image_size: self.image_size,
             batch,
-            prepared: None,
+            segmented: None,
             argmax: ArgMax::default(),
             outputs: Outputs::default(),
             ids: vec![],
             model,
-        };
-        // With a known size, a model that the runtime cannot plan for fails here and not at the first picture.
-        if let Some(size) = self.image_size.or(segmenter.model.fixed_size()) {
-            segmenter.prepare(size)?;
-        }
-        Ok(segmenter)
+        })
     }
 }
 
