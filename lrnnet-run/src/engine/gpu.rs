@@ -14,6 +14,10 @@ const GET_CUDA: &str = "install CUDA 13 and cuDNN 9 (`python3 -m pip install nvi
                         themselves; others must be on LD_LIBRARY_PATH)";
 const GET_TENSORRT: &str = "install TensorRT 10 (libnvinfer.so.10, libnvonnxparser.so.10) and put its folder on \
                             LD_LIBRARY_PATH";
+const GET_MEMORY: &str = "take a smaller input or batch, or free memory: `nvidia-smi` lists what holds it";
+const NO_GRAPH: &str = "run without a CUDA graph: leave +graph out";
+const NEWER: &str =
+    "run `lrnnet-run setup --gpu` to install a newer one, or run without a CUDA graph: leave +graph out";
 const GET_DRIVER: &str = "install NVIDIA's driver on a machine with an NVIDIA GPU (`nvidia-smi` must list the GPU), or \
                           use --device cpu";
 
@@ -53,8 +57,15 @@ pub fn explain(device: Device, cause: RuntimeCause) -> EngineError {
         ("there is no GPU of this number", "name one that `nvidia-smi` lists")
     } else if has(&["not enabled in this build"]) {
         ("this build of ONNX Runtime has no such execution provider", GET_PROVIDERS)
+    } else if has(&["out of memory", "Failed to allocate memory", "ALLOC_FAILED"]) {
+        ("the GPU's memory is not enough", GET_MEMORY)
+    } else if has(&["graph capture", "stream is capturing", "during capture"]) {
+        ("this network's run cannot be recorded as a CUDA graph here", NO_GRAPH)
+    } else if has(&["graph_optimization_level"]) {
+        // `ort` copies tensors by a session of a level that versions before 1.23 or so do not know.
+        ("this version of ONNX Runtime cannot copy to tensors at fixed places", NEWER)
     } else {
-        ("its execution provider does not start", "run `lrnnet-run doctor` to see what was found")
+        ("ONNX Runtime fails on it", "see the cause below; `lrnnet-run doctor` shows what works")
     };
     EngineError::Device { device, why: why.to_owned(), fix: fix.to_owned(), source: Some(cause) }
 }
@@ -111,7 +122,18 @@ mod tests {
             ("CUDA failure 101: invalid device ordinal", "nvidia-smi"),
             ("libnvinfer.so.10: cannot open shared object file", "TensorRT 10"),
             ("CUDA execution provider is not enabled in this build.", "setup --gpu"),
-            ("something new", "doctor"),
+            ("CUDA failure 2: out of memory ; GPU=0 ; file=cuda_allocator.cc", "smaller input"),
+            ("bfc_arena.cc: Failed to allocate memory for requested buffer of size 1073741824", "smaller input"),
+            ("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0", "smaller input"),
+            ("CUDA failure 900: operation not permitted when stream is capturing ; GPU=0", "leave +graph out"),
+            ("CUDA failure 901: operation failed due to a previous error during capture", "leave +graph out"),
+            (
+                "This session cannot use the graph capture feature as requested by the user as all compute graph nodes \
+                 have not been partitioned to the CUDAExecutionProvider",
+                "leave +graph out",
+            ),
+            ("graph_optimization_level is not valid", "setup --gpu"),
+            ("something new", "ONNX Runtime fails on it\nsee the cause below; `lrnnet-run doctor`"),
         ];
         for (text, remedy) in cases {
             let error = explain(Device::Cuda(0), text.into()).to_string();
