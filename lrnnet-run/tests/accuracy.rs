@@ -162,6 +162,25 @@ fn the_shipped_file_passes_its_self_test_and_agrees_with_itself() {
 }
 
 #[test]
+fn what_auto_comes_to_is_not_compared_with_itself() {
+    let (model, street) = (repository("models/lrnnet-c-camvid.onnx"), repository("fixtures/street.png"));
+    let folder = TempDir::new().unwrap();
+    let mask = folder.path().join("mask.png");
+    let output = run(&[text(&street), "-m", text(&model), "-o", text(&mask), "--json", "-"]);
+    let report: Json = serde_json::from_slice(&output.stdout).unwrap();
+    // It differs from machine to machine.
+    let device = report["device"].as_str().unwrap();
+    let output = run(&["verify", text(&model), "--against", device]);
+    let said = stderr(&output);
+    assert!(output.status.code() == Some(3) && output.stdout.is_empty(), "{:?}, {said}", output.status);
+    let expected = format!("on {device}, which is what auto comes to here");
+    assert!(said.contains(&expected) && said.contains("--model-b"), "{said}");
+    // Two files may run on one device.
+    let output = run(&["verify", text(&model), text(&street), "--against", device, "--model-b", text(&model)]);
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+#[test]
 fn what_cannot_be_verified_or_tested_is_named() {
     let model = repository("models/lrnnet-c-camvid.onnx");
     let (model, street) = (text(&model), repository("fixtures/street.png"));

@@ -10,6 +10,7 @@ use lrnnet_run::{Segmenter, SegmenterBuilder, Size};
 
 use super::bench::BenchArgs;
 use super::choice::DeviceChoice;
+use super::opening::Volume;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 all done; 1 some input failed, the others are done; 2 usage or model; 3 device or library.";
@@ -64,13 +65,22 @@ pub struct PredictArgs {
     pub json: Option<PathBuf>,
     /// Say nothing but errors
     #[arg(short, long, conflicts_with = "verbose")]
-    pub quiet: bool,
-    /// Say more: every device tried, a line per picture even beside a progress bar
+    quiet: bool,
+    /// Say more: why better devices are not used, a line per picture even beside a progress bar
     #[arg(short, long)]
-    pub verbose: bool,
+    verbose: bool,
 }
 
 impl PredictArgs {
+    /// How much is said.
+    pub fn volume(&self) -> Volume {
+        match (self.quiet, self.verbose) {
+            (true, _) => Volume::Quiet,
+            (false, false) => Volume::Normal,
+            (false, true) => Volume::Verbose,
+        }
+    }
+
     /// Where masks go. Only a subcommand may leave it out, which then leaves all of these arguments out.
     pub fn output(&self) -> &Path {
         self.output.as_deref().expect("clap demands -o where there is no subcommand")

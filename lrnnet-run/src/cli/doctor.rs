@@ -1,12 +1,12 @@
 //! `doctor`: what was looked for, what was found, what works, what would fix the rest.
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use lrnnet_run::engine::library::{self, Candidate, LibraryError};
 use lrnnet_run::engine::{self, EngineError, EngineOptions};
 use lrnnet_run::{Device, Model};
 
 use super::args::DoctorArgs;
-use super::failure::Failure;
+use super::failure::{Failure, with_causes};
 use super::predict::to_stdout;
 
 /// Looks at everything and prints what it finds.
@@ -75,10 +75,7 @@ fn describe_devices(model: &Model, options: &EngineOptions) -> String {
 fn reason(error: EngineError) -> String {
     match error {
         EngineError::Library(LibraryError::NotFound(_)) => "ONNX Runtime was not found".to_owned(),
-        error => {
-            let causes: Vec<String> = anyhow!(error).chain().map(ToString::to_string).collect();
-            causes.join("\ncaused by: ")
-        }
+        error => with_causes(&error),
     }
 }
 

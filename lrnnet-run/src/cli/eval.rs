@@ -15,13 +15,14 @@ use serde::{Serialize, Serializer};
 use super::args::EvalArgs;
 use super::drawing;
 use super::failure::Failure;
+use super::opening::{Volume, open};
 use super::predict::{to_stdout, write};
 use super::sources::Target;
 
 /// Segments every picture of a folder and compares the masks with the labels of another.
 pub fn run(args: &EvalArgs) -> Result<(), Failure> {
     let pairs = pairs(&args.images, &args.labels).map_err(Failure::Usage)?;
-    let mut segmenter = args.engine.builder().build()?;
+    let mut segmenter = open(args.engine.builder(), Volume::Normal)?;
     let classes = &segmenter.metadata().classes;
     let ignore = args.ignore.or(classes.ignore_index);
     let names = classes.names.clone();
@@ -31,7 +32,6 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
             "--ignore {id} is the class {name}; expected an id that no class has"
         )));
     }
-    eprintln!("running on {}", segmenter.runtime());
     let bar = progress(pairs.len());
     let mut confusion = Confusion::new(names.len());
     let start = Instant::now();

@@ -1,5 +1,7 @@
 //! What can end the program, and with which exit code.
 
+use std::error::Error;
+use std::iter::successors;
 use std::process::ExitCode;
 
 use lrnnet_run::BuildError;
@@ -49,14 +51,19 @@ impl From<BuildError> for Failure {
     }
 }
 
-/// `error: ...` and a line `caused by: ...` for each cause that says something new.
+/// `error: ...` with its causes, in lines.
 pub fn describe(error: &anyhow::Error) -> String {
-    let mut said = format!("error: {error}\n");
-    for cause in error.chain().skip(1) {
+    format!("error: {}\n", with_causes(&**error))
+}
+
+/// The error and a line `caused by: ...` for each cause that says something new.
+pub fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let mut said = error.to_string();
+    for cause in successors(error.source(), |&cause| cause.source()) {
         let cause = cause.to_string();
         // A transparent error, or one that quotes its cause, would say the same twice.
         if !said.contains(&cause) {
-            said += &format!("caused by: {cause}\n");
+            said += &format!("\ncaused by: {cause}");
         }
     }
     said

@@ -7,6 +7,7 @@ mod doctor;
 mod drawing;
 mod eval;
 mod failure;
+mod opening;
 mod predict;
 mod report;
 mod selftest;

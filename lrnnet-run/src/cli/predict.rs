@@ -9,15 +9,15 @@ use lrnnet_run::{Segmentation, Segmenter, atomic, mask, picture};
 
 use super::args::PredictArgs;
 use super::failure::Failure;
+use super::opening::open;
 use super::report::{Report, Voice};
 use super::sources::{self, Job, Source, Target};
 
 /// Segments the pictures that `args` name.
 pub fn run(args: &PredictArgs) -> Result<(), Failure> {
     let jobs = sources::plan(args).map_err(Failure::Usage)?;
-    let voice = Voice::new(args, jobs.len());
-    let mut segmenter = open(args, &voice)?;
-    let mut report = Report::new(voice);
+    let mut segmenter = open(args.engine.builder(), args.volume())?;
+    let mut report = Report::new(Voice::new(args, jobs.len()));
     for job in &jobs {
         match process(job, args, &mut segmenter) {
             Ok(segmentation) => report.done(job, &segmentation, segmenter.metadata())?,
@@ -25,22 +25,6 @@ pub fn run(args: &PredictArgs) -> Result<(), Failure> {
         }
     }
     report.finish(&segmenter, args.json.as_deref())
-}
-
-fn open(args: &PredictArgs, voice: &Voice) -> Result<Segmenter, Failure> {
-    let waiting = voice.waiting("loading the network");
-    let notice = waiting.clone();
-    let quiet = args.quiet;
-    let builder = args.engine.builder().on_notice(move |text| {
-        if !quiet {
-            notice.suspend(|| eprintln!("note: {text}"));
-        }
-    });
-    let segmenter = builder.build();
-    waiting.finish_and_clear();
-    let segmenter = segmenter?;
-    voice.device(&segmenter);
-    Ok(segmenter)
 }
 
 fn process(job: &Job, args: &PredictArgs, segmenter: &mut Segmenter) -> Result<Segmentation> {

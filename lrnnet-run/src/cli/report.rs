@@ -5,7 +5,7 @@ use std::io::{IsTerminal, stderr, stdout};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Error, anyhow};
+use anyhow::{Context, Error};
 use indicatif::{ProgressBar, ProgressStyle};
 use lrnnet_graph::Metadata;
 use lrnnet_run::{Segmentation, Segmenter, Timings};
@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::args::PredictArgs;
 use super::failure::{Failure, describe};
+use super::opening::Volume;
 use super::predict;
 use super::sources::{Job, Target};
 
@@ -21,8 +22,7 @@ const NAMED_CLASSES: usize = 3;
 
 /// How much is said, and where.
 pub struct Voice {
-    quiet: bool,
-    verbose: bool,
+    volume: Volume,
     /// Whether standard output is taken by a mask or by JSON, so that lines go elsewhere.
     stdout_taken: bool,
     bar: ProgressBar,
@@ -33,44 +33,20 @@ impl Voice {
     pub fn new(args: &PredictArgs, jobs: usize) -> Self {
         let is_dash = |path: &Path| Target::new(path) == Target::Stdout;
         let stdout_taken = is_dash(args.output()) || args.json.as_deref().is_some_and(is_dash);
-        let bar = if jobs > 1 && !args.quiet && stderr().is_terminal() {
+        let volume = args.volume();
+        let bar = if jobs > 1 && volume != Volume::Quiet && stderr().is_terminal() {
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} {msg}");
             ProgressBar::new(jobs as u64).with_style(style.expect("the template is well formed"))
         } else {
             ProgressBar::hidden()
         };
-        Self { quiet: args.quiet, verbose: args.verbose, stdout_taken, bar }
-    }
-
-    /// A sign of life with the time gone by, on a terminal only.
-    pub fn waiting(&self, what: &'static str) -> ProgressBar {
-        if self.quiet || !stderr().is_terminal() {
-            return ProgressBar::hidden();
-        }
-        let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}").expect("the template is well formed");
-        let spinner = ProgressBar::new_spinner().with_style(style).with_message(what);
-        spinner.enable_steady_tick(Duration::from_millis(200));
-        spinner
-    }
-
-    /// Says where the network runs, and why not on something better.
-    pub fn device(&self, segmenter: &Segmenter) {
-        if self.quiet {
-            return;
-        }
-        eprintln!("running on {}", segmenter.runtime());
-        for (device, reason) in segmenter.passed_over() {
-            let reason = describe(&anyhow!("{reason}"));
-            let reason = reason.trim_start_matches("error: ").trim_end();
-            let shown = if self.verbose { reason } else { reason.lines().next().unwrap_or_default() };
-            eprintln!("  not on {device}: {shown}");
-        }
+        Self { volume, stdout_taken, bar }
     }
 
     /// A picture's line: on standard output, where it is free, since it is a result.
     fn line(&self, line: &str) -> Result<(), Failure> {
-        let beside_bar = !self.bar.is_hidden() && stdout().is_terminal() && !self.verbose;
-        if self.quiet || beside_bar {
+        let beside_bar = !self.bar.is_hidden() && stdout().is_terminal() && self.volume != Volume::Verbose;
+        if self.volume == Volume::Quiet || beside_bar {
             return Ok(());
         }
         self.bar.suspend(|| {
@@ -180,7 +156,7 @@ impl Report {
         if let Some(path) = json {
             self.write_json(&Target::new(path), segmenter).map_err(Failure::Output)?;
         }
-        if !self.voice.quiet {
+        if self.voice.volume != Volume::Quiet {
             eprintln!("{}", self.summary());
         }
         if self.failed.is_empty() {

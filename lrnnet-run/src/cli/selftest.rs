@@ -6,6 +6,7 @@ use lrnnet_run::{BuildError, Model, engine};
 
 use super::args::SelfTestArgs;
 use super::failure::Failure;
+use super::opening::{Volume, say_where};
 use super::predict::to_stdout;
 
 /// Runs the self-test of a file on a device.
@@ -14,6 +15,7 @@ pub fn run(args: &SelfTestArgs) -> Result<(), Failure> {
     let notice = |text: &str| eprintln!("note: {text}");
     let options = args.runtime.options(args.device);
     let opened = engine::open(&model, args.device.device, &options, &notice).map_err(BuildError::from)?;
+    say_where(opened.engine.description(), &opened.passed_over, Volume::Normal);
     let mut engine = opened.engine;
     let verdict = selftest::run(&model, engine.as_mut()).map_err(|error| match error {
         SelfTestError::Engine(error) => Failure::Device(error.into()),

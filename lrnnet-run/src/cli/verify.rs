@@ -4,12 +4,12 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use lrnnet_run::compare::Comparison;
-use lrnnet_run::{Segmenter, mask, picture, selftest};
+use lrnnet_run::{Device, Segmenter, mask, picture, selftest};
 use serde_json::json;
 
 use super::args::VerifyArgs;
-use super::choice::DeviceChoice;
 use super::failure::Failure;
+use super::opening::{Volume, open, reasons};
 use super::predict::{to_stdout, write};
 use super::sources::Target;
 
@@ -29,8 +29,10 @@ pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
             args.pictures.len()
         )));
     }
-    let mut candidate = open(args, &args.model, args.device)?;
-    let mut reference = open(args, reference_model, args.against)?;
+    let side = |model: &Path, choice| open(args.runtime.builder(Some(model), choice), Volume::Normal);
+    let mut candidate = side(&args.model, args.device)?;
+    let mut reference = side(reference_model, args.against)?;
+    check_sides(args, &candidate, &reference)?;
     let names = reference.metadata().classes.names.clone();
     if candidate.metadata().classes.names != names {
         return Err(Failure::Usage(anyhow!(
@@ -75,9 +77,20 @@ fn pictures(args: &VerifyArgs) -> Vec<Option<&Path>> {
     if args.pictures.is_empty() { vec![None] } else { args.pictures.iter().map(|path| Some(path.as_path())).collect() }
 }
 
-fn open(args: &VerifyArgs, model: &Path, choice: DeviceChoice) -> Result<Segmenter, Failure> {
-    let builder = args.runtime.builder(Some(model), choice).on_notice(|text| eprintln!("note: {text}"));
-    Ok(builder.build()?)
+/// Refuses to compare a file with itself on one device, which is what `auto` may come to.
+fn check_sides(args: &VerifyArgs, candidate: &Segmenter, reference: &Segmenter) -> Result<(), Failure> {
+    let same = candidate.device() == reference.device() && args.device.gpu == args.against.gpu;
+    if !same || args.model_b.is_some() {
+        return Ok(());
+    }
+    let auto = if args.device.device == Device::Auto { candidate } else { reference };
+    Err(Failure::Device(anyhow!(
+        "both sides are {} on {}, which is what auto comes to here{}\nname another device with --device or --against, or \
+         a model with --model-b",
+        args.model.display(),
+        candidate.device(),
+        reasons(auto.passed_over(), true)
+    )))
 }
 
 fn table(comparison: &Comparison, names: &[String], candidate: &Segmenter, reference: &Segmenter, tie: f32) -> String {

@@ -1,0 +1,82 @@
+//! Opening a network, and what is said about where it runs.
+
+use std::io::{IsTerminal, stderr};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use lrnnet_run::engine::EngineError;
+use lrnnet_run::{Device, Segmenter, SegmenterBuilder};
+
+use super::failure::{Failure, with_causes};
+
+/// How much is said besides results and errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Volume {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+/// Builds a segmenter; says what takes long, where the network runs, and why not on something better.
+pub fn open(builder: SegmenterBuilder, volume: Volume) -> Result<Segmenter, Failure> {
+    let waiting = if volume == Volume::Quiet { ProgressBar::hidden() } else { spinner("loading the network".into()) };
+    let notes = waiting.clone();
+    let builder = builder.on_notice(move |text| {
+        if volume != Volume::Quiet {
+            notes.suspend(|| eprintln!("note: {text}"));
+        }
+    });
+    let built = builder.build();
+    waiting.finish_and_clear();
+    let segmenter = built?;
+    say_where(segmenter.runtime(), segmenter.passed_over(), volume);
+    Ok(segmenter)
+}
+
+/// Says where a network runs, and why not on something better.
+pub fn say_where(runtime: &str, passed_over: &[(Device, EngineError)], volume: Volume) {
+    if volume != Volume::Quiet {
+        eprintln!("running on {runtime}{}", reasons(passed_over, volume == Volume::Verbose));
+    }
+}
+
+/// A line for each device that was passed over; `whole` with remedy and causes.
+pub fn reasons(passed_over: &[(Device, EngineError)], whole: bool) -> String {
+    let line = |(device, error): &(Device, EngineError)| {
+        let reason = with_causes(error);
+        let shown = if whole { reason.as_str() } else { reason.lines().next().unwrap_or_default() };
+        format!("\n  not on {device}: {shown}")
+    };
+    passed_over.iter().map(line).collect()
+}
+
+/// A sign of life with the time gone by, on a terminal only.
+pub fn spinner(what: String) -> ProgressBar {
+    if !stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}").expect("the template is well formed");
+    let spinner = ProgressBar::new_spinner().with_style(style).with_message(what);
+    spinner.enable_steady_tick(Duration::from_millis(200));
+    spinner
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_is_passed_over_keeps_its_cause() {
+        let error = |why: &str, cause: &str| EngineError::Device {
+            device: Device::Cuda(0),
+            why: why.into(),
+            fix: "do this".into(),
+            source: Some(cause.into()),
+        };
+        let passed_over = [(Device::Cuda(0), error("no luck", "libx.so: cannot open"))];
+        assert_eq!(reasons(&passed_over, false), "\n  not on cuda:0: device cuda:0 does not work here: no luck");
+        let whole = reasons(&passed_over, true);
+        assert!(whole.ends_with("no luck\ndo this\ncaused by: libx.so: cannot open"), "{whole}");
+        assert_eq!(reasons(&[], true), "");
+    }
+}
