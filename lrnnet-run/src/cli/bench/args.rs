@@ -39,7 +39,7 @@ pub struct BenchArgs {
     /// Timed runs of each row
     #[arg(long, default_value = "100", value_name = "N", conflicts_with = "duration")]
     pub iters: NonZeroUsize,
-    /// Seconds to measure per row, in place of a number of runs
+    /// Seconds to measure per row that works, on average, in place of a number of runs; all rows run equally often
     #[arg(long, value_parser = parse_seconds, value_name = "S")]
     pub duration: Option<Duration>,
     /// Also write all figures as JSON, to a file or - for standard output (the table then goes to standard error)

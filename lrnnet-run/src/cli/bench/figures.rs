@@ -8,7 +8,7 @@ use super::machine::Machine;
 use super::memory::Memory;
 use super::row::{Measured, Row};
 use super::stats::{median, milliseconds, percentile};
-use crate::cli::failure::describe;
+use crate::cli::failure::with_causes;
 
 /// What each figure covers; printed below the table and part of the JSON.
 pub const REGIONS: [(&str, &str); 10] = [
@@ -62,7 +62,7 @@ pub struct Line {
 }
 
 /// The figures of a row that ran.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub struct Values {
     pub runtime: String,
     pub nodes: BTreeMap<String, usize>,
@@ -76,7 +76,9 @@ pub struct Values {
     pub first_run_ms: f64,
     pub pre_ms: f64,
     pub infer_ms: f64,
-    pub network_ms: f64,
+    pub network_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_error: Option<String>,
     pub post_ms: f64,
     pub p50_ms: f64,
     pub p90_ms: f64,
@@ -93,7 +95,7 @@ pub fn of(rows: &[Row], batch: usize) -> Vec<Line> {
     let line = |row: &Row| {
         let (error, measured) = match &row.state {
             Ok(measured) => (None, Some(Values::of(measured, reference, batch))),
-            Err(error) => (Some(describe(error).trim_start_matches("error: ").trim_end().to_owned()), None),
+            Err(error) => (Some(with_causes(&**error)), None),
         };
         Line { model: row.model.clone(), device: row.choice.to_string(), error, measured }
     };
@@ -119,7 +121,8 @@ impl Values {
             first_run_ms: milliseconds(measured.first),
             pre_ms: middle(&samples.pre),
             infer_ms: middle(&samples.infer),
-            network_ms: middle(&samples.network),
+            network_ms: measured.network_error.is_none().then(|| middle(&samples.network)),
+            network_error: measured.network_error.as_ref().map(|error| with_causes(&**error)),
             post_ms: middle(&samples.post),
             p50_ms: rank(50),
             p90_ms: rank(90),

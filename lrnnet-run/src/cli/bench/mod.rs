@@ -9,13 +9,11 @@ mod row;
 mod stats;
 mod table;
 
-use std::io::{IsTerminal, stderr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use image::RgbImage;
-use indicatif::{ProgressBar, ProgressStyle};
 use lrnnet_run::{Model, mask, picture, selftest};
 
 pub use args::BenchArgs;
@@ -23,6 +21,7 @@ use figures::Figures;
 use row::Row;
 
 use super::failure::Failure;
+use super::opening::spinner;
 use super::predict::{to_stdout, write};
 use super::sources::Target;
 
@@ -71,7 +70,7 @@ fn picture(args: &BenchArgs, model: Option<&Path>) -> Result<(String, RgbImage),
         None => {
             let model =
                 model.map_or_else(Model::embedded, Model::open).map_err(|error| Failure::Usage(error.into()))?;
-            let size = args.imgsz.or(model.fixed_size()).unwrap_or(model.input_size(model.trained_size()));
+            let size = args.imgsz.unwrap_or_else(|| model.default_size());
             ("generated picture".to_owned(), selftest::picture(size))
         }
     };
@@ -103,10 +102,11 @@ fn measure(args: &BenchArgs, rows: &mut [Row], pictures: &[RgbImage]) {
     for row in rows.iter_mut() {
         row.warm_up(pictures, args.warmup);
     }
+    let live = |rows: &[Row]| rows.iter().filter(|row| row.state.is_ok()).count();
     let start = Instant::now();
-    let time = args.duration.map(|duration| duration * rows.len() as u32);
+    let time = args.duration.map(|duration| duration * live(rows) as u32);
     let mut done = 0;
-    loop {
+    while live(rows) > 0 {
         let runs = if time.is_some() { TURN } else { TURN.min(args.iters.get() - done) };
         for row in rows.iter_mut() {
             row.turn(pictures, runs);
@@ -117,17 +117,6 @@ fn measure(args: &BenchArgs, rows: &mut [Row], pictures: &[RgbImage]) {
         }
     }
     waiting.finish_and_clear();
-}
-
-/// A sign of life with the time gone by, on a terminal only.
-fn spinner(what: String) -> ProgressBar {
-    if !stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}").expect("the template is well formed");
-    let spinner = ProgressBar::new_spinner().with_style(style).with_message(what);
-    spinner.enable_steady_tick(Duration::from_millis(200));
-    spinner
 }
 
 fn report(args: &BenchArgs, figures: &Figures) -> Result<(), Failure> {

@@ -40,6 +40,8 @@ pub struct Measured {
     pub mask: Vec<u8>,
     /// Times of the timed runs.
     pub samples: Samples,
+    /// Why the network alone could not be timed.
+    pub network_error: Option<anyhow::Error>,
 }
 
 /// Times of the timed runs, in order.
@@ -128,8 +130,17 @@ impl Measured {
         let input_size = segmentations.first().context("a run without pictures")?.input_size;
         let (model, device) = (segmenter.model(), segmenter.device());
         let placement = engine::placement(model, device, options, pictures.len(), input_size)?;
-        let samples = Samples::default();
-        Ok(Self { segmenter, load, first, memory, placement, input_size, mask: vec![], samples })
+        Ok(Self {
+            segmenter,
+            load,
+            first,
+            memory,
+            placement,
+            input_size,
+            mask: vec![],
+            samples: Samples::default(),
+            network_error: None,
+        })
     }
 
     fn turn(&mut self, pictures: &[RgbImage], runs: usize) -> Result<()> {
@@ -145,6 +156,15 @@ impl Measured {
                 self.mask = segmentations.into_iter().flat_map(|segmentation| segmentation.mask.into_raw()).collect();
             }
         }
+        if self.network_error.is_none() {
+            self.network_error = self.turn_network(pictures, runs).err();
+        }
+        Ok(())
+    }
+
+    /// Runs and times the network alone. It needs tensors at fixed places of a GPU's memory, which not every version of
+    /// ONNX Runtime can fill; the row has its other figures without.
+    fn turn_network(&mut self, pictures: &[RgbImage], runs: usize) -> Result<()> {
         self.segmenter.hold(pictures)?;
         self.segmenter.run_held()?;
         for _ in 0..runs {

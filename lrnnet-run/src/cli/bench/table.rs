@@ -70,22 +70,29 @@ fn runs(lines: &[Line]) -> String {
 fn cells(line: &Line, notes: &mut Vec<String>) -> Vec<String> {
     let mut cells = vec![line.device.clone(), line.model.clone()];
     match (&line.measured, &line.error) {
-        (Some(values), _) => cells.extend(measured(values)),
+        (Some(values), _) => cells.extend(measured(values, notes)),
         (None, error) => {
-            let note = error.as_deref().unwrap_or("not measured");
-            let known = notes.iter().position(|known| known == note);
-            let index = known.unwrap_or_else(|| {
-                notes.push(note.to_owned());
-                notes.len() - 1
-            });
-            cells.push(format!("nothing ({})", index + 1));
+            cells.push(format!("nothing ({})", number(error.as_deref().unwrap_or("not measured"), notes)));
             cells.resize(COLUMNS.len(), "-".to_owned());
         }
     }
     cells
 }
 
-fn measured(values: &Values) -> [String; COLUMNS.len() - 2] {
+/// The number of a note: its own, or that of the same words before.
+fn number(note: &str, notes: &mut Vec<String>) -> usize {
+    let known = notes.iter().position(|known| known == note);
+    1 + known.unwrap_or_else(|| {
+        notes.push(note.to_owned());
+        notes.len() - 1
+    })
+}
+
+fn measured(values: &Values, notes: &mut Vec<String>) -> [String; COLUMNS.len() - 2] {
+    let network = values.network_ms.map_or_else(
+        || format!("- ({})", number(values.network_error.as_deref().unwrap_or("not measured"), notes)),
+        time,
+    );
     let nodes: Vec<_> = values.nodes.iter().map(|(provider, nodes)| format!("{nodes} {}", short(provider))).collect();
     let memory =
         |memory: &super::memory::Memory| format!("{:.0} MiB (+{:.0})", memory.peak_rss_mib, memory.peak_rss_added_mib);
@@ -97,7 +104,7 @@ fn measured(values: &Values) -> [String; COLUMNS.len() - 2] {
         time(values.first_run_ms),
         time(values.pre_ms),
         time(values.infer_ms),
-        time(values.network_ms),
+        network,
         time(values.post_ms),
         time(values.p50_ms),
         time(values.p90_ms),
@@ -168,5 +175,19 @@ mod tests {
             assert_eq!((&*row[0], &*row[2], &*row[3]), ("cuda:0", "nothing (2)", "-"));
         }
         assert_eq!(notes, ["another", "no driver"]);
+    }
+
+    #[test]
+    fn a_network_that_cannot_be_timed_alone_is_a_cell_with_a_note() {
+        let column = COLUMNS.iter().position(|column| *column == "network").unwrap();
+        let cell = |network_ms, network_error: Option<&str>| {
+            let network_error = network_error.map(str::to_owned);
+            let measured = Some(Values { network_ms, network_error, ..Values::default() });
+            let line = Line { model: "m".into(), device: "cuda:0".into(), error: None, measured };
+            let mut notes = vec![];
+            (cells(&line, &mut notes)[column].clone(), notes)
+        };
+        assert_eq!(cell(Some(12.34), None), ("12.3".to_owned(), vec![]));
+        assert_eq!(cell(None, Some("no copies")), ("- (1)".to_owned(), vec!["no copies".to_owned()]));
     }
 }
