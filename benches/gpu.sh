@@ -8,7 +8,8 @@
 #       On the machine with the GPU, which needs no Rust: measures, and appends each table to OUT.md when it is done.
 #
 # FOLDER holds ONNX Runtime's GPU libraries (of the Python package onnxruntime-gpu; `lrnnet-run setup --gpu` fetches
-# them); PYTHON has training/requirements.txt installed, and CUDA's and cuDNN's libraries, which lrnnet-run uses too.
+# them); PYTHON has training/requirements.txt installed, and with it CUDA and cuDNN, which lrnnet-run uses too where the
+# system has none.
 # SECTION is run or torch, or one table of them, as run-b8. DIR/gpu.sh is this script.
 set -euo pipefail
 
@@ -79,7 +80,7 @@ measure() {
     warmup=$((iters < 20 ? iters : 20))
     rows=$(devices "$device")
     [[ -w $out || (! -e $out && -w $(dirname "$out")) ]] || die "cannot write $out"
-    # Where lrnnet-run looks for CUDA and cuDNN first. Without Python it looks elsewhere, and only torch fails.
+    # Here lrnnet-run looks for CUDA and cuDNN where the system has none. Without Python only torch fails.
     local prefix
     if prefix=$("$python" -c 'import sys; print(sys.prefix)' 2>/dev/null); then
         export VIRTUAL_ENV=$prefix
