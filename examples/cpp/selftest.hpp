@@ -4,6 +4,7 @@
 #include <openssl/sha.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -14,19 +15,32 @@
 #include "model_card.hpp"
 #include "picture.hpp"
 
-/// The picture `lrnnet-picture-1`: slanted waves under a little noise (fixtures/README.md).
+/// The street of the self-test's picture: its colour at `x` and `y` in thousandths of the picture.
+inline std::array<int, 3> street(std::int64_t x, std::int64_t y) {
+    const auto within = [](std::int64_t value, std::int64_t from, std::int64_t to) { return from <= value && value < to; };
+    if (within(x, 80, 110) && within(y, 380, 700)) return {50, 50, 80};     // post
+    if (within(x, 620, 800) && within(y, 470, 540)) return {40, 45, 55};    // the car's window
+    if (within(x, 590, 830) && within(y, 430, 640)) return {120, 30, 35};   // car
+    if (y >= 480 && std::abs(x - 500) < y - 400) return {90, 90, 95};       // road
+    if (y >= 480) return {150, 140, 140};                                   // pavement
+    if (x >= 700 && y >= 150) return {70, 90, 40};                          // tree
+    if (x < 280 && y >= 200 && x / 40 % 2 == 0 && y / 60 % 2 == 0) return {60, 60, 70};  // windows
+    if (x < 280 && y >= 200) return {130, 80, 60};                          // wall
+    return {200, 210, 220};                                                 // sky
+}
+
+/// The picture `lrnnet-picture-2`: a street of flat shapes under a little noise (fixtures/README.md).
 inline Picture synthetic_picture(std::int64_t height, std::int64_t width) {
     constexpr std::uint64_t SEED = 0x2AB612888528489A;  // FNV-1a of "image"
     Picture picture{height, width, std::vector<std::uint8_t>(static_cast<std::size_t>(height * width * 3))};
     for (std::uint64_t n = 0; n < picture.rgb.size(); ++n) {
-        const std::uint64_t pixel = n / 3, x = pixel % width, y = pixel / width;
-        const std::uint64_t t = (3 * x + 5 * y + 40 * (n % 3)) % 256;
-        const std::uint64_t wave = t < 128 ? 2 * t : 511 - 2 * t;
+        const auto pixel = static_cast<std::int64_t>(n / 3), x = pixel % width, y = pixel / width;
+        const int base = street((2 * x + 1) * 500 / width, (2 * y + 1) * 500 / height)[n % 3];
         std::uint64_t z = SEED + (n + 1) * 0x9E3779B97F4A7C15;
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
         z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
         z ^= z >> 31;
-        picture.rgb[n] = static_cast<std::uint8_t>(std::min<std::uint64_t>(255, wave * 7 / 8 + (z >> 59)));
+        picture.rgb[n] = static_cast<std::uint8_t>(base + static_cast<int>(z >> 59) - 16);
     }
     return picture;
 }
@@ -60,7 +74,7 @@ int run_selftest(const ModelCard& card, std::int64_t model_height, std::int64_t 
     } catch (const nlohmann::json::exception& error) {
         throw Failure(BAD_USAGE_OR_MODEL, card.path + ": metadata `selftest`: " + error.what());
     }
-    if (input != "lrnnet-picture-1" || expected_pixels.size() != card.class_names.size() || height > 16384 || width > 16384)
+    if (input != "lrnnet-picture-2" || expected_pixels.size() != card.class_names.size() || height > 16384 || width > 16384)
         throw Failure(BAD_USAGE_OR_MODEL, card.path + ": metadata `selftest` is not one that this program knows: " + card.selftest->dump());
     card.require_size(BAD_USAGE_OR_MODEL, "the self-test's picture", height, width, model_height, model_width);
 

@@ -80,7 +80,7 @@ pub struct SelfTest {
 
 impl SelfTest {
     /// The picture of [`synthetic::picture`](crate::synthetic::picture).
-    pub const PICTURE: &str = "lrnnet-picture-1";
+    pub const PICTURE: &str = "lrnnet-picture-2";
 }
 
 /// The one resize rule that models of this project are fed with.

@@ -27,17 +27,31 @@ fn is_batch_norm(module: &str) -> bool {
     module.rsplit('.').next().is_some_and(|last| last.contains("bn"))
 }
 
-/// An RGB picture, `height * width * 3` bytes in rows: slanted waves under a little noise.
+/// An RGB picture, `height * width * 3` bytes in rows: a street of flat shapes under a little noise, in which a trained
+/// network finds most of its classes.
 pub fn picture(height: usize, width: usize) -> Vec<u8> {
     let seed = fnv1a("image");
     let byte = |n: usize| {
         let (y, x, c) = (n / 3 / width, n / 3 % width, n % 3);
-        let t = (3 * x + 5 * y + 40 * c) % 256;
-        let wave = if t < 128 { 2 * t } else { 511 - 2 * t };
-        let noise = (splitmix(seed, n as u64) >> 59) as usize;
-        (wave * 7 / 8 + noise).min(255) as u8
+        let noise = (splitmix(seed, n as u64) >> 59) as u8;
+        street((2 * x + 1) * 500 / width, (2 * y + 1) * 500 / height)[c] + noise - 16
     };
     (0..height * width * 3).map(byte).collect()
+}
+
+/// The street's colour at `x` and `y` in thousandths of the picture; every value leaves room for the noise.
+fn street(x: usize, y: usize) -> [u8; 3] {
+    match (x, y) {
+        (80..110, 380..700) => [50, 50, 80],                                  // post
+        (620..800, 470..540) => [40, 45, 55],                                 // the car's window
+        (590..830, 430..640) => [120, 30, 35],                                // car
+        (_, 480..) if x.abs_diff(500) < y - 400 => [90, 90, 95],              // road
+        (_, 480..) => [150, 140, 140],                                        // pavement
+        (700.., 150..) => [70, 90, 40],                                       // tree
+        (..280, 200..) if x / 40 % 2 == 0 && y / 60 % 2 == 0 => [60, 60, 70], // a window
+        (..280, 200..) => [130, 80, 60],                                      // wall
+        _ => [200, 210, 220],                                                 // sky
+    }
 }
 
 /// Number `i` of stream `seed`, uniform in `[-1, 1)`.

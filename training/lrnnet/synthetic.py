@@ -47,9 +47,26 @@ def parameter(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def image(height: int, width: int) -> np.ndarray:
-    """`uint8 [height, width, 3]`: a triangle wave with noise, in integer arithmetic only."""
-    y, x, c = np.meshgrid(np.arange(height), np.arange(width), np.arange(3), indexing="ij")
-    t = (3 * x + 5 * y + 40 * c) % 256
-    triangle = np.where(t < 128, 2 * t, 511 - 2 * t)
+    """`uint8 [height, width, 3]`: a street of flat shapes under a little noise, in integer arithmetic only."""
+    y, x = np.meshgrid(
+        (2 * np.arange(height) + 1) * 500 // height, (2 * np.arange(width) + 1) * 500 // width, indexing="ij"
+    )
+
+    def box(left: int, right: int, top: int, bottom: int) -> np.ndarray:
+        return (x >= left) & (x < right) & (y >= top) & (y < bottom)
+
+    wall = box(0, 280, 200, 1000)
+    street = np.broadcast_to(np.array([200, 210, 220]), (height, width, 3))  # sky
+    for where, colour in (  # what is nearer covers what is behind it
+        (wall, (130, 80, 60)),  # wall
+        (wall & (x // 40 % 2 == 0) & (y // 60 % 2 == 0), (60, 60, 70)),  # windows
+        (box(700, 1000, 150, 1000), (70, 90, 40)),  # tree
+        (y >= 480, (150, 140, 140)),  # pavement
+        ((y >= 480) & (abs(x - 500) < y - 400), (90, 90, 95)),  # road
+        (box(590, 830, 430, 640), (120, 30, 35)),  # car
+        (box(620, 800, 470, 540), (40, 45, 55)),  # its window
+        (box(80, 110, 380, 700), (50, 50, 80)),  # post
+    ):
+        street = np.where(where[..., None], colour, street)
     noise = (splitmix64(fnv1a("image"), height * width * 3) >> np.uint64(59)).astype(np.int64)
-    return np.minimum(255, triangle * 7 // 8 + noise.reshape(height, width, 3)).astype(np.uint8)
+    return (street + noise.reshape(height, width, 3) - 16).astype(np.uint8)
