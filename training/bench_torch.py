@@ -6,7 +6,6 @@ Prints a Markdown table. `benches/gpu.sh` runs this beside `lrnnet-run bench`, o
 """
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -19,7 +18,8 @@ import safetensors
 import torch
 from torch import Tensor, nn
 
-from lrnnet import synthetic, weights
+from lrnnet import device, synthetic, weights
+from lrnnet.arguments import size
 from lrnnet.config import MEAN, STD, VARIANTS
 from lrnnet.model import LRNNet
 
@@ -58,16 +58,6 @@ def words(allowed: tuple[str, ...]) -> Callable[[str], list[str]]:
     return parse
 
 
-def size(text: str) -> tuple[int, int]:
-    try:
-        height, width = (int(side) for side in text.split("x"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; expected HxW such as 512x1024") from None
-    if min(height, width) < 8 or height % 8 or width % 8:
-        raise argparse.ArgumentTypeError(f"{text!r}: height and width must be multiples of 8")
-    return height, width
-
-
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("weights", type=Path, help="a .safetensors file")
@@ -89,12 +79,10 @@ def load(path: Path, variant: str | None, device: str) -> Deployed:
     """The network with the weights at `path`."""
     try:
         with safetensors.safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
             classes = file.get_slice("classifier.predict.bias").get_shape()[0]
     except (OSError, safetensors.SafetensorError) as error:
         raise weights.WeightsError(f"{path}: not a readable safetensors file of LRNNet: {error}") from error
-    said = metadata.get("variant", "c")
-    name = variant or (json.loads(said) if said.startswith('"') else said)
+    name = variant or weights.metadata(path).get("variant", "c")
     model = LRNNet(replace(VARIANTS[name], classes=classes))
     weights.load(path, model)
     return Deployed(model.eval()).to(device)
@@ -168,11 +156,12 @@ def measure(
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit code: 0, 2 for weights that cannot be used, 3 for a device that is not there."""
     args = arguments(argv)
-    if torch.device(args.device).type == "cuda" and not torch.cuda.is_available():
-        print("error: PyTorch finds no CUDA device here; use --device cpu", file=sys.stderr)
-        return 3
     try:
+        device.checked(args.device)
         module = load(args.weights, args.variant, args.device)
+    except device.DeviceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 3
     except weights.WeightsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from lrnnet import data, device, recipe, weights
+from lrnnet.arguments import size
 from lrnnet.config import VARIANTS
 from lrnnet.data import DataError, DataSpec
 from lrnnet.device import DeviceError
@@ -18,17 +19,6 @@ from lrnnet.weights import WeightsError
 
 class UsageError(Exception):
     """What neither the arguments nor the weights say."""
-
-
-def size(text: str) -> tuple[int, int]:
-    """`HxW`, two multiples of 8."""
-    try:
-        height, width = (int(side) for side in text.split("x"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; expected HxW such as 360x480") from None
-    if min(height, width) < 8 or height % 8 or width % 8:
-        raise argparse.ArgumentTypeError(f"{text!r}: height and width must be multiples of 8")
-    return height, width
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:

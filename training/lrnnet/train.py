@@ -17,6 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lrnnet import data, device, recipe, report, weights
+from lrnnet.arguments import positive
 from lrnnet.batches import Batches
 from lrnnet.config import VARIANTS
 from lrnnet.data import DataError, Sample
@@ -137,17 +138,6 @@ def keep_freed_memory() -> None:
         libc.mallopt(m_mmap_max, 0)
         libc.mallopt(m_trim_threshold, 2**31 - 1)
         libc.mallopt(m_top_pad, 2**28)
-
-
-def positive(kind: type):
-    """An argument that is a number above 0."""
-
-    def parse(text: str):
-        if not 0 < (value := kind(text)) < math.inf:
-            raise argparse.ArgumentTypeError(f"{text} is not above 0")
-        return value
-
-    return parse
 
 
 def tensors(pinned: bool, images: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
