@@ -122,7 +122,7 @@ def read_sample(name: str, image_path: Path, label_path: Path, spec: DataSpec) -
     try:
         image = np.asarray(ImageOps.exif_transpose(Image.open(image_path)).convert("RGB"))
         label = np.asarray(Image.open(label_path))
-    except OSError as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow's, for broken files
         raise DataError(f"{name}: cannot read {image_path} with {label_path}: {error}") from error
     if label.ndim != 2 or label.dtype != np.uint8:
         raise DataError(f"{label_path}: expected an 8-bit grey picture of class ids, found {label.dtype} {label.shape}")

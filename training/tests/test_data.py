@@ -45,6 +45,14 @@ def spoil_file(root):
     (root / "train/images/0001TP_000001.png").write_bytes(b"no picture")
 
 
+def spoil_chunk(root):
+    """Eight bytes of pixels, then no chunk's name where one must be, which Pillow reports as a `SyntaxError`."""
+    path = root / "train/images/0001TP_000001.png"
+    png = path.read_bytes()
+    at = png.index(b"IDAT")
+    path.write_bytes(png[: at - 4] + (8).to_bytes(4) + png[at : at + 12] + bytes(12))
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -53,6 +61,7 @@ def spoil_file(root):
         (spoil_size, r"label is \(64, 95\), its image \(64, 96\)"),
         (spoil_kind, "0001TP_000001.png: expected an 8-bit grey picture"),
         (spoil_file, "cannot read .*0001TP_000001.png"),
+        (spoil_chunk, "cannot read .*0001TP_000001.png"),
     ],
 )
 def test_bad_files_are_named(camvid, spoil, message) -> None:
