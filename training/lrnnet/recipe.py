@@ -49,6 +49,7 @@ class Recipe:
     hold_out: str = ""  # a sequence (prefix of the file stem) taken out of training and used for validation
     variant: Variant = "c"
     seed: Annotated[int, Field(ge=0)] = 1
+    epochs: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 300.0  # if no length is named
     phases: tuple[Phase, ...] = (Phase(0.6, 288, 384, 8), Phase(1.0, 360, 480, 6))
     peak_rate: Annotated[float, Field(gt=0)] = 4e-3
     warm_up: Annotated[float, Field(ge=0, lt=1)] = 0.05  # share of the whole schedule
@@ -57,8 +58,8 @@ class Recipe:
     clip: Annotated[float, Field(gt=0)] = 5.0
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.998
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    class_weighting: bool = True
-    jaccard: Annotated[float, Field(ge=0)] = 0.0  # weight of the soft Jaccard loss beside cross-entropy
+    class_weighting: bool = False
+    jaccard: Annotated[float, Field(ge=0)] = 0.5  # weight of the soft Jaccard loss beside cross-entropy
     sequence_balance: Share = 0.0  # 0: every picture alike; 1: every sequence alike
     augment: AugmentConfig = AugmentConfig()
 

@@ -166,8 +166,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         "--resume", action="store_true", help="continue the run in --out with its own recipe and length"
     )
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=positive(float), help="length of the schedule in passes over the pictures")
-    length.add_argument("--minutes", type=positive(float), help="length of the schedule in minutes of training")
+    length.add_argument("--epochs", type=positive(float), help="passes over the pictures, instead of the recipe's")
+    length.add_argument("--minutes", type=positive(float), help="length in minutes of training, instead of epochs")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
     parser.add_argument("--threads", type=positive(int), default=os.cpu_count(), help="CPU threads of PyTorch")
     workers = max(1, (os.cpu_count() or 1) // 2)
@@ -182,6 +182,13 @@ def chosen_recipe(args: argparse.Namespace) -> Recipe:
     return dataclasses.replace(chosen, **given)
 
 
+def new_budget(args: argparse.Namespace, chosen: Recipe, pictures: int) -> Budget:
+    """The length that the command names, else the recipe's."""
+    if args.minutes:
+        return Budget(seconds=60 * args.minutes)
+    return Budget(images=math.ceil((args.epochs or chosen.epochs) * pictures))
+
+
 def check(args: argparse.Namespace) -> None:
     begun = (args.out / "checkpoint.pt").exists()
     if args.resume and any((args.config, args.variant, args.seed is not None, args.init, args.epochs, args.minutes)):
@@ -190,8 +197,6 @@ def check(args: argparse.Namespace) -> None:
         raise UsageError(f"{args.out} holds no checkpoint.pt to resume")
     if begun and not args.resume:
         raise UsageError(f"{args.out} holds a run already; give --resume or another --out")
-    if not args.resume and not (args.epochs or args.minutes):
-        raise UsageError("give the length of the schedule: --epochs or --minutes")
     device.checked(args.device)
 
 
@@ -224,10 +229,7 @@ def train(args: argparse.Namespace) -> int:
         run.restore(checkpoint)
         budget = Budget(**checkpoint["budget"])
     else:
-        budget = Budget(
-            images=math.ceil(args.epochs * len(pictures)) if args.epochs else None,
-            seconds=60 * args.minutes if args.minutes else None,
-        )
+        budget = new_budget(args, chosen, len(pictures))
         if args.init:
             run.warm_start(args.init)
     args.out.mkdir(parents=True, exist_ok=True)

@@ -50,6 +50,7 @@ def test_a_recipe_comes_back_from_its_dictionary() -> None:
             "id of a",
         ),
         ("warm_up = 1.0", "warm_up: Input should be less than 1"),
+        ("epochs = inf", "epochs: Input should be a finite number"),
         ("[[phases]]\nuntil = 1.0", "phases.0.height: Field required"),
         (
             "[[phases]]\nuntil = 1.0\nheight = 30\nwidth = 32\nbatch = 2",
