@@ -1,6 +1,9 @@
 """Augmentation of one sample and mixing of a batch. Geometry is one affine warp, colour one look-up table per channel.
 
 Every function takes a `numpy.random.Generator`, so a batch is a pure function of its seed.
+
+The operations are OpenCV's. albumentations ends with 2.0.8 (its successor is under the AGPL); torchvision would bring
+PyTorch into tests that do without it.
 """
 
 import cv2
