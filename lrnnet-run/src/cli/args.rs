@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::{Parser, Subcommand};
 use lrnnet_run::engine::EngineOptions;
@@ -58,7 +59,7 @@ pub struct PredictArgs {
     #[arg(long, value_name = "PATH")]
     pub overlay: Option<PathBuf>,
     /// Weight of the mask's colours in the overlay, 0 to 1
-    #[arg(long, default_value_t = 0.5, value_parser = parse_opacity, value_name = "WEIGHT")]
+    #[arg(long, default_value_t = 0.5, value_parser = zero_to_one::<f32>, value_name = "WEIGHT")]
     pub opacity: f32,
     /// Also write classes and times of all pictures as JSON, to a file or - for standard output
     #[arg(long, value_name = "PATH")]
@@ -206,10 +207,10 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "MODEL.onnx")]
     pub model_b: Option<PathBuf>,
     /// Part of pixels that must agree, 0 to 1
-    #[arg(long, default_value_t = 0.999, value_parser = parse_part, value_name = "PART")]
+    #[arg(long, default_value_t = 0.999, value_parser = zero_to_one::<f64>, value_name = "PART")]
     pub min_agreement: f64,
     /// Part of the largest logit below which the two best classes of a pixel tie
-    #[arg(long, default_value_t = 1e-3, value_name = "PART")]
+    #[arg(long, default_value_t = 1e-3, value_parser = zero_to_one::<f32>, value_name = "PART")]
     pub tie: f32,
     /// Draw where they differ: near ties yellow, real differences red
     #[arg(long, value_name = "PNG")]
@@ -221,14 +222,9 @@ pub struct VerifyArgs {
     pub runtime: RuntimeArgs,
 }
 
-fn parse_part(text: &str) -> Result<f64, String> {
-    let part = text.parse().ok().filter(|part| (0.0..=1.0).contains(part));
-    part.ok_or_else(|| format!("`{text}` is no part; expected a number from 0 to 1"))
-}
-
-fn parse_opacity(text: &str) -> Result<f32, String> {
-    let weight = text.parse().ok().filter(|weight| (0.0..=1.0).contains(weight));
-    weight.ok_or_else(|| format!("`{text}` is no opacity; expected a number from 0 to 1"))
+fn zero_to_one<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, String> {
+    let number = text.parse().ok().filter(|number| (T::from(0)..=T::from(1)).contains(number));
+    number.ok_or_else(|| format!("`{text}` is not a number from 0 to 1"))
 }
 
 #[cfg(test)]
@@ -253,7 +249,15 @@ mod tests {
             assert!(parse(&format!("{line} --device cuda:1+tf32+graph --threads 2")).is_ok(), "{line}");
             assert!(parse(&format!("{line} --device cpu+graph")).is_err(), "{line}");
         }
-        for bad in ["", "a.png", "-o out", "doctor -o out", "a.png -o m.png -q -v", "a.png -o m.png --opacity 2"] {
+        for bad in [
+            "",
+            "a.png",
+            "-o out",
+            "doctor -o out",
+            "a.png -o m.png -q -v",
+            "a.png -o m.png --opacity 2",
+            "verify m.onnx --tie nan",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }
