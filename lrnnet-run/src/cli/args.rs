@@ -224,7 +224,7 @@ pub struct VerifyArgs {
 
 fn zero_to_one<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, String> {
     let number = text.parse().ok().filter(|number| (T::from(0)..=T::from(1)).contains(number));
-    number.ok_or_else(|| format!("`{text}` is not a number from 0 to 1"))
+    number.ok_or_else(|| "expected a number from 0 to 1".to_owned())
 }
 
 #[cfg(test)]
