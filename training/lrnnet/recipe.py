@@ -91,15 +91,18 @@ def to_dict(recipe: Recipe) -> dict[str, Any]:
     return table
 
 
-def parse(text: str, where: str) -> Recipe:
+def table_of(path: Path) -> dict[str, Any]:
     try:
-        return from_dict(tomllib.loads(text), where)
+        return tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{where}: not valid TOML: {error}") from error
+        raise RecipeError(f"{path}: not valid TOML: {error}") from error
 
 
 def read(path: Path) -> Recipe:
-    try:
-        return parse(path.read_text(), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: cannot be read: {error}") from error
+    """The recipe of a file; with `base = "OTHER.toml"`, a file beside it gives the top keys that this one lacks."""
+    table = table_of(path)
+    if isinstance(table.get("base"), str):
+        table = table_of(path.parent / table.pop("base")) | table
+    return from_dict(table, str(path))

@@ -1,5 +1,6 @@
 """Recipes and the schedule that follows from them."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -27,6 +28,11 @@ def test_the_schedule() -> None:
 @pytest.mark.parametrize("path", sorted((TRAINING / "configs").glob("*.toml")), ids=lambda p: p.name)
 def test_published_recipes_are_valid(path) -> None:
     recipe.read(path)
+
+
+def test_the_hold_out_tries_the_published_recipe() -> None:
+    published, hold_out = (recipe.read(TRAINING / f"configs/camvid-{name}.toml") for name in ("c", "holdout"))
+    assert hold_out == dataclasses.replace(published, train_split="train", hold_out="0006R0")
 
 
 def test_a_recipe_comes_back_from_its_dictionary() -> None:
@@ -57,9 +63,14 @@ def test_a_recipe_comes_back_from_its_dictionary() -> None:
             "phases.0.height: Input should be a multiple of 8",
         ),
         ("[[phases]]\nuntil = 0.5\nheight = 32\nwidth = 32\nbatch = 2", "the last until = 1.0"),
+        ("base = 1", "base: Unexpected"),
+        ('base = "missing.toml"', "missing.toml: cannot be read"),
+        ('base = "x.toml"', "base: Unexpected"),
         ("=", "not valid TOML"),
     ],
 )
-def test_a_wrong_recipe_names_its_key(text, message) -> None:
+def test_a_wrong_recipe_names_its_key(tmp_path, text, message) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(text)
     with pytest.raises(RecipeError, match=message):
-        recipe.parse(text, "x.toml")
+        recipe.read(path)
