@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use lrnnet_graph::onnx::proto::ElementType;
 use lrnnet_graph::onnx::{FileError, ModelFile, Port};
 use lrnnet_graph::{
     Config, ConfigError, Context, InputSize, Metadata, Network, Normalization, Settings, UnknownWord, cost,
@@ -129,14 +128,7 @@ fn config(model: &Model) -> Result<Config, InspectError> {
 
 impl PortLine {
     fn of(port: &Port) -> Self {
-        let element = match port.element {
-            ElementType::Undefined => "undefined",
-            ElementType::Float32 => "float32",
-            ElementType::Uint8 => "uint8",
-            ElementType::Int64 => "int64",
-            ElementType::Float16 => "float16",
-        };
-        Self { name: port.name.clone(), element: element.to_owned(), shape: port.shape.clone() }
+        Self { name: port.name.clone(), element: port.element.to_string(), shape: port.shape.clone() }
     }
 }
 

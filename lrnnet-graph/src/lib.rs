@@ -27,9 +27,7 @@
 mod classes;
 mod config;
 pub mod cost;
-mod dim;
 pub mod graph;
-mod infer;
 mod metadata;
 mod model;
 mod network;
@@ -43,7 +41,8 @@ pub use config::{
     Block, Config, ConfigError, Context, DEFAULT_ITERATIONS, Head, InputKind, InputSize, Normalization, STRIDE,
     Settings, UnknownWord, Variant,
 };
-pub use dim::{Dim, Shape};
+pub use graph::{Dim, ElementType, Shape};
+pub use half::f16;
 pub use metadata::{Metadata, MetadataError, RESIZE_RULE, SelfTest};
-pub use model::{BindError, Form, HalfRangeError, Model, Network, Origin, Precision, Problem};
-pub use tensor::{Tensor, Weights};
+pub use model::{BindError, Form, HalfRangeError, Model, Network, Origin, OutputError, Precision, Problem};
+pub use tensor::{Constant, Tensor, Weights};

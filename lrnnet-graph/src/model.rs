@@ -10,7 +10,7 @@ use crate::metadata::{Metadata, RESIZE_RULE, SelfTest};
 use crate::network;
 use crate::onnx::{self, Opset};
 use crate::passes;
-use crate::tensor::{Tensor, Weights};
+use crate::tensor::{Constant, Tensor, Weights};
 
 /// A network without weights: the graph of a [`Config`].
 #[derive(Clone, Debug)]
@@ -244,12 +244,43 @@ impl Model {
     /// The first weight that is too large for float16.
     pub fn to_half(&self) -> Result<Self, HalfRangeError> {
         for node in self.graph.nodes() {
-            let Op::Constant(tensor) = &node.op else { continue };
+            let Op::Constant(Constant::Float32(tensor)) = &node.op else { continue };
             if let Some(&value) = tensor.data().iter().find(|v| !f16::from_f32(**v).is_finite()) {
                 return Err(HalfRangeError { name: node.name.clone(), value });
             }
         }
         Ok(Self { graph: passes::to_half(&self.graph), precision: Precision::Fp16, ..self.clone() })
+    }
+
+    /// The same model with inner values as further outputs: for each pair, what the node of the second name computes,
+    /// under the first. Such a value has the element type and the layout that this form gives it.
+    ///
+    /// ```
+    /// # use lrnnet_graph::{Config, Network, Settings, synthetic};
+    /// # let network = Network::new(Config::new(Settings::camvid())?);
+    /// # let weights = synthetic::weights(&network);
+    /// let model = network.bind(weights)?.with_outputs([("features", "encoder.15.shuffle")])?;
+    /// let names: Vec<_> = model.graph().outputs().iter().map(|output| output.name.as_str()).collect();
+    /// assert_eq!(names, ["class_map", "features"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The first node that the graph does not have, and the first name that is empty or taken.
+    pub fn with_outputs<'a>(&self, inner: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, OutputError> {
+        let mut graph = self.graph.clone();
+        for (name, node) in inner {
+            let found = graph.values().find(|&v| graph.node(v).name == node);
+            let value = found.ok_or_else(|| OutputError::NoSuchNode { node: node.to_owned() })?;
+            let inputs = graph.nodes().iter().filter(|node| node.op == Op::Input).map(|node| &node.name);
+            let mut taken = inputs.chain(graph.outputs().iter().map(|output| &output.name));
+            if name.is_empty() || taken.any(|taken| taken == name) {
+                return Err(OutputError::NameTaken { name: name.to_owned() });
+            }
+            graph.output(name, value);
+        }
+        Ok(Self { graph, ..self.clone() })
     }
 
     /// The same model with a record of what it makes of a generated picture, for the metadata.
@@ -301,6 +332,24 @@ pub struct Origin {
     pub weights_sha256: String,
     /// Name and version of the exporting program.
     pub exporter: String,
+}
+
+/// Why an inner value does not become an output.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// No node of that name.
+    #[error("no node is called `{node}` in this form of the network")]
+    NoSuchNode {
+        /// Name that was asked for.
+        node: String,
+    },
+    /// A name that cannot be an output's.
+    #[error("no output can be called `{name}`; expected a name that neither the input nor another output has")]
+    NameTaken {
+        /// Name that was asked for.
+        name: String,
+    },
 }
 
 /// A weight that float16 cannot hold.

@@ -5,9 +5,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use lrnnet_graph::onnx::proto::ElementType;
 use lrnnet_graph::onnx::{FileError, ModelFile, Port};
-use lrnnet_graph::{InputKind, Metadata, RESIZE_RULE, UnknownWord};
+use lrnnet_graph::{ElementType, InputKind, Metadata, RESIZE_RULE, UnknownWord};
 
 use crate::size::Size;
 

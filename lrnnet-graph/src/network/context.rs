@@ -1,7 +1,8 @@
 //! The reduced non-local module (section 3.4, Eq. 4, Algorithm 1) and its ablations.
 
 use crate::config::Context;
-use crate::graph::{Conv, Op, REST, Scope, Value};
+use crate::graph::Extent::{Fixed, Keep, Rest};
+use crate::graph::{Conv, Op, Scope, Value};
 use crate::tensor::Tensor;
 
 /// Width of the bottleneck: `32 x 64 x 128` at 512 x 1024 (section 3.4).
@@ -33,12 +34,12 @@ pub fn attend(at: &mut Scope<'_>, context: &Context, x: Value) -> Value {
 /// Keys `[n, 1, 32, S]` and values `[n, 1, S, 32]`.
 fn keys_and_values(at: &mut Scope<'_>, context: &Context, q: Value) -> (Value, Value) {
     if *context == Context::NonLocal {
-        let keys = at.at("keys").reshape(q, &[0, 1, BOTTLENECK, REST]);
+        let keys = at.at("keys").reshape(q, &[Keep, Fixed(1), Fixed(BOTTLENECK), Rest]);
         return (keys, at.at("values").transpose(keys, &[0, 1, 3, 2]));
     }
     let start = matches!(context, Context::SingularVectors { .. }).then(|| {
         let u0 = at.param("u0", &[BOTTLENECK]);
-        at.at("start").reshape(u0, &[1, BOTTLENECK, 1, 1])
+        at.at("start").reshape(u0, &[Fixed(1), Fixed(BOTTLENECK), Fixed(1), Fixed(1)])
     });
     let mut per_scale = Vec::new();
     for &scale in context.scales() {
@@ -74,9 +75,9 @@ fn cut(at: &mut Scope<'_>, q: Value, k: usize, fill: f32) -> (Value, Option<Vec<
         }
     }
     let columns_first = at.at("columns_first").transpose(padded, &[0, 3, 1, 2]);
-    let rows_cut = at.at("rows_cut").reshape(columns_first, &[0, 0, BOTTLENECK * k, REST]);
+    let rows_cut = at.at("rows_cut").reshape(columns_first, &[Keep, Keep, Fixed(BOTTLENECK * k), Rest]);
     let rows_first = at.at("rows_first").transpose(rows_cut, &[0, 2, 1, 3]);
-    let regions = at.at("regions").reshape(rows_first, &[0, BOTTLENECK, k * k, REST]);
+    let regions = at.at("regions").reshape(rows_first, &[Keep, Fixed(BOTTLENECK), Fixed(k * k), Rest]);
     let counts = extents.zip(region).map(|((h, w), (rows, columns))| {
         let real = |extent: usize, size: usize, i: usize| extent.saturating_sub(i * size).min(size);
         (0..k * k).map(|r| real(h, rows, r / k) * real(w, columns, r % k)).collect()

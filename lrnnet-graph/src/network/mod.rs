@@ -4,9 +4,7 @@ mod blocks;
 mod context;
 
 use crate::config::{Block, Config, Head, InputKind, InputSize, STRIDE};
-use crate::dim::{Dim, Shape};
-use crate::graph::{Conv, Graph, Op, Scope, Value};
-use crate::onnx::proto::ElementType;
+use crate::graph::{Conv, Dim, ElementType, Graph, Op, Scope, Shape, Value};
 use crate::tensor::Tensor;
 
 /// One module of the encoder.
@@ -65,7 +63,7 @@ fn input(net: &mut Scope<'_>, config: &Config) -> Value {
         InputSize::Dynamic => [Dim::BATCH, Dim::HEIGHT, Dim::WIDTH],
     };
     let rgb = Dim::fixed(3);
-    let mut declare = |shape: Shape, element| net.graph().declare("image", Op::Input, shape, element);
+    let mut declare = |shape: Shape, element| net.graph().input("image", shape, element);
     if config.input == InputKind::F32Nchw {
         return declare(vec![n, rgb, h, w], ElementType::Float32);
     }

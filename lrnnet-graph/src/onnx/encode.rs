@@ -1,6 +1,6 @@
 //! Writing a graph as ONNX.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Display;
 
 use half::f16;
@@ -8,25 +8,26 @@ use prost::Message;
 
 use super::opset::Opset;
 use super::proto::*;
-use crate::dim::Dim;
-use crate::graph::{Graph, Node, Op, Value};
+use crate::graph::{Dim, ElementType, Extent, Graph, Node, Op, Output, Value};
 use crate::metadata::Metadata;
-use crate::tensor::Tensor;
 
 /// `graph` as the bytes of an ONNX file. Every parameter must be bound and every shuffle lowered.
 pub fn encode(graph: &Graph, opset: Opset, metadata: &Metadata) -> Vec<u8> {
-    let mut writer = Writer { graph, opset, operands: BTreeMap::new() };
-    let node = graph.values().filter(|&v| graph.node(v).is_computed()).map(|v| writer.node(v)).collect();
-    let constants = graph.nodes().iter().filter_map(constant);
-    let initializer = constants.chain(writer.operands.into_values()).collect();
-    let between = graph.values().filter(|&v| graph.node(v).is_computed() && !graph.is_output(v));
+    let mut writer = Writer { graph, opset, names: names(graph), operands: BTreeMap::new() };
+    let computed: Vec<_> = graph.values().filter(|&v| graph.node(v).is_computed()).collect();
+    let mut node: Vec<_> = computed.iter().map(|&v| writer.node(v)).collect();
+    node.extend(graph.outputs().iter().filter_map(|output| writer.alias(output)));
+    let constants = graph.values().filter_map(|v| writer.constant(v));
+    let inputs = graph.values().filter(|&v| graph.node(v).op == Op::Input);
+    let is_output = |v| graph.outputs().iter().any(|output| output.name == writer.name(v));
+    let between = computed.into_iter().filter(|&v| !is_output(v));
     let proto = GraphProto {
         node,
         name: Some("lrnnet".into()),
-        initializer,
-        input: graph.values().filter(|&v| graph.node(v).op == Op::Input).map(|v| value_info(graph, v)).collect(),
-        output: graph.outputs().iter().map(|output| value_info(graph, output.value)).collect(),
-        value_info: between.map(|v| value_info(graph, v)).collect(),
+        input: inputs.map(|v| value_info(writer.name(v), graph.node(v))).collect(),
+        output: graph.outputs().iter().map(|o| value_info(&o.name, graph.node(o.value))).collect(),
+        value_info: between.map(|v| value_info(writer.name(v), graph.node(v))).collect(),
+        initializer: constants.chain(writer.operands.values().cloned()).collect(),
     };
     let props = metadata.to_props().into_iter();
     let model = ModelProto {
@@ -40,26 +41,66 @@ pub fn encode(graph: &Graph, opset: Opset, metadata: &Metadata) -> Vec<u8> {
     model.encode_to_vec()
 }
 
+/// Names of all values, no two of them equal: what is computed for an output has the name its caller knows, everything
+/// else its node's, with a number where that is taken.
+fn names(graph: &Graph) -> Vec<String> {
+    let mut taken: HashSet<String> = graph.outputs().iter().map(|output| output.name.clone()).collect();
+    let mut unique = |name: &str| {
+        let numbered = (1..).map(|i| format!("{name}.{i}"));
+        let mut candidates = std::iter::once(name.to_owned()).chain(numbered);
+        candidates.find(|candidate| taken.insert(candidate.clone())).expect("there is always one more number")
+    };
+    let name = |v: Value| {
+        let node = graph.node(v);
+        let output = graph.outputs().iter().find(|output| output.value == v && node.is_computed());
+        output.map_or_else(|| unique(&node.name), |output| output.name.clone())
+    };
+    graph.values().map(name).collect()
+}
+
 struct Writer<'g> {
     graph: &'g Graph,
     opset: Opset,
+    names: Vec<String>,
     /// Constants that ONNX takes as operands where this crate has them in the operator, named by their value so that
     /// equal ones are stored once.
     operands: BTreeMap<String, TensorProto>,
 }
 
 impl Writer<'_> {
+    fn name(&self, value: Value) -> &str {
+        &self.names[value.index()]
+    }
+
     fn node(&mut self, value: Value) -> NodeProto {
         let node = self.graph.node(value);
-        let mut inputs: Vec<_> = node.inputs.iter().map(|&v| name_of(self.graph, v).to_owned()).collect();
+        let mut inputs: Vec<_> = node.inputs.iter().map(|&v| self.name(v).to_owned()).collect();
         let (op_type, attribute) = self.operator(node, &mut inputs);
         NodeProto {
             input: inputs,
-            output: vec![name_of(self.graph, value).to_owned()],
+            output: vec![self.name(value).to_owned()],
             name: Some(node.name.clone()),
             op_type: Some(op_type.into()),
             attribute,
         }
+    }
+
+    /// What gives an output its name, where its value has another: an input, a constant, or another output.
+    fn alias(&self, output: &Output) -> Option<NodeProto> {
+        let name = self.name(output.value);
+        (name != output.name).then(|| NodeProto {
+            input: vec![name.to_owned()],
+            output: vec![output.name.clone()],
+            name: Some(output.name.clone()),
+            op_type: Some("Identity".into()),
+            attribute: vec![],
+        })
+    }
+
+    fn constant(&self, value: Value) -> Option<TensorProto> {
+        let Op::Constant(values) = &self.graph.node(value).op else { return None };
+        let dims = values.shape().iter().map(|&d| d as i64).collect();
+        Some(tensor(self.name(value), dims, values.element(), values.to_le_bytes()))
     }
 
     /// ONNX's operator and attributes; operands that ONNX wants as values are added to `inputs`.
@@ -101,12 +142,19 @@ impl Writer<'_> {
             }
             Op::Transpose(axes) => ("Transpose", vec![ints("perm", axes.iter().copied())]),
             Op::Reshape(target) => {
-                inputs.push(self.integers(target));
+                let target: Vec<_> = target.iter().copied().map(extent).collect();
+                inputs.push(self.integers(&target));
                 ("Reshape", vec![])
             }
             Op::Pad { bottom, right, fill } => {
                 inputs.push(self.integers(&[0, 0, 0, 0, 0, 0, *bottom as i64, *right as i64]));
-                inputs.push(self.operand("f32", &[], &[*fill], ElementType::Float32, &fill.to_le_bytes()));
+                inputs.push(match node.element {
+                    ElementType::Float16 => {
+                        let fill = f16::from_f32(*fill);
+                        self.operand("f16", &[], &[fill], ElementType::Float16, &fill.to_le_bytes())
+                    }
+                    _ => self.operand("f32", &[], &[*fill], ElementType::Float32, &fill.to_le_bytes()),
+                });
                 ("Pad", vec![])
             }
             Op::Upsample(factor) => {
@@ -120,7 +168,7 @@ impl Writer<'_> {
                 ("Resize", vec![string("coordinate_transformation_mode", "half_pixel"), string("mode", "linear")])
             }
             Op::ArgMax => ("ArgMax", vec![int("axis", 1), int("keepdims", 0)]),
-            Op::Cast(element) => ("Cast", vec![int("to", *element as usize)]),
+            Op::Cast(element) => ("Cast", vec![int("to", DataType::from(*element) as usize)]),
         }
     }
 
@@ -154,39 +202,33 @@ impl Writer<'_> {
     }
 }
 
-fn constant(node: &Node) -> Option<TensorProto> {
-    let Op::Constant(values) = &node.op else { return None };
-    let dims = values.shape().iter().map(|&d| d as i64).collect();
-    Some(tensor(&node.name, dims, node.element, raw(values, node.element)))
-}
-
-fn raw(tensor: &Tensor, element: ElementType) -> Vec<u8> {
-    let data = tensor.data().iter();
-    match element {
-        ElementType::Float16 => data.flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect(),
-        _ => data.flat_map(|v| v.to_le_bytes()).collect(),
+/// An extent as Reshape takes it.
+fn extent(extent: Extent) -> i64 {
+    match extent {
+        Extent::Keep => 0,
+        Extent::Rest => -1,
+        Extent::Fixed(n) => n as i64,
     }
 }
 
 fn tensor(name: &str, dims: Vec<i64>, element: ElementType, bytes: Vec<u8>) -> TensorProto {
-    TensorProto { dims, data_type: Some(element as i32), name: Some(name.into()), raw_data: Some(bytes) }
+    TensorProto {
+        dims,
+        data_type: Some(DataType::from(element) as i32),
+        name: Some(name.into()),
+        raw_data: Some(bytes),
+    }
 }
 
-/// An output has the name its caller knows, everything else its node's.
-fn name_of(graph: &Graph, value: Value) -> &str {
-    let output = graph.outputs().iter().find(|output| output.value == value);
-    output.map_or(&graph.node(value).name, |output| output.name)
-}
-
-fn value_info(graph: &Graph, v: Value) -> ValueInfoProto {
-    let node = graph.node(v);
+fn value_info(name: &str, node: &Node) -> ValueInfoProto {
     let value = |d: &Dim| match d.as_fixed() {
         Some(n) => DimensionValue::Value(n as i64),
         None => DimensionValue::Param(d.to_string()),
     };
     let dim = node.shape.iter().map(|d| DimensionProto { value: Some(value(d)) }).collect();
-    let tensor = TensorTypeProto { elem_type: Some(node.element as i32), shape: Some(TensorShapeProto { dim }) };
-    ValueInfoProto { name: Some(name_of(graph, v).into()), r#type: Some(TypeProto { tensor_type: Some(tensor) }) }
+    let element = DataType::from(node.element) as i32;
+    let tensor = TensorTypeProto { elem_type: Some(element), shape: Some(TensorShapeProto { dim }) };
+    ValueInfoProto { name: Some(name.into()), r#type: Some(TypeProto { tensor_type: Some(tensor) }) }
 }
 
 fn attribute(name: &str, kind: AttributeType) -> AttributeProto {

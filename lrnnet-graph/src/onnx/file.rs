@@ -2,7 +2,8 @@
 
 use prost::Message;
 
-use super::proto::{DimensionValue, ElementType, ModelProto, ValueInfoProto};
+use super::proto::{DimensionValue, ModelProto, ValueInfoProto};
+use crate::graph::ElementType;
 use crate::metadata::{Metadata, MetadataError};
 
 /// Bytes a model file may have. This network's have less than 4 MB; the rest is room for wider relatives.
@@ -105,7 +106,7 @@ fn ports(infos: &[ValueInfoProto]) -> Result<Vec<Port>, FileError> {
 
 fn port(info: &ValueInfoProto) -> Option<Port> {
     let tensor = info.r#type.as_ref()?.tensor_type.as_ref()?;
-    let element = ElementType::try_from(tensor.elem_type?).ok()?;
+    let element = ElementType::of_onnx(tensor.elem_type?)?;
     let extent = |value: &Option<DimensionValue>| match value {
         Some(DimensionValue::Value(n)) => usize::try_from(*n).ok().map(Some),
         Some(DimensionValue::Param(_)) | None => Some(None),
@@ -147,7 +148,7 @@ pub enum FileError {
         outputs: usize,
     },
     /// An input or output without a tensor type.
-    #[error("the type of `{0}` is missing or not one of float32, float16, uint8 and int64")]
+    #[error("the type of `{0}` is missing or not one of float32, float16, int32, int64, uint8 and int8")]
     Port(String),
     /// Metadata that is missing or wrong.
     #[error(transparent)]

@@ -1,5 +1,6 @@
 //! ONNX files: messages, writing and reading.
 
+mod element;
 mod encode;
 mod file;
 mod opset;

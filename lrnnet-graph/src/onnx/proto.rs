@@ -138,8 +138,8 @@ pub struct TensorProto {
     /// Extents, outermost first.
     #[prost(int64, repeated, packed = "false", tag = "1")]
     pub dims: Vec<i64>,
-    /// [`ElementType`] of the values.
-    #[prost(enumeration = "ElementType", optional, tag = "2")]
+    /// [`DataType`] of the values.
+    #[prost(enumeration = "DataType", optional, tag = "2")]
     pub data_type: Option<i32>,
     /// Name.
     #[prost(string, optional, tag = "8")]
@@ -149,16 +149,20 @@ pub struct TensorProto {
     pub raw_data: Option<Vec<u8>>,
 }
 
-/// Element types by their number in `TensorProto.DataType`.
+/// Types of values by their number in `TensorProto.DataType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enumeration)]
 #[repr(i32)]
-pub enum ElementType {
+pub enum DataType {
     /// Not set.
     Undefined = 0,
     /// `float32`
     Float32 = 1,
     /// `uint8`
     Uint8 = 2,
+    /// `int8`
+    Int8 = 3,
+    /// `int32`
+    Int32 = 6,
     /// `int64`
     Int64 = 7,
     /// `float16`
@@ -187,8 +191,8 @@ pub struct TypeProto {
 /// Element type and shape of a tensor.
 #[derive(Clone, PartialEq, Message)]
 pub struct TensorTypeProto {
-    /// [`ElementType`].
-    #[prost(enumeration = "ElementType", optional, tag = "1")]
+    /// [`DataType`].
+    #[prost(enumeration = "DataType", optional, tag = "1")]
     pub elem_type: Option<i32>,
     /// Shape.
     #[prost(message, optional, tag = "2")]

@@ -2,7 +2,8 @@
 //!
 //! OpenCV 4.6 takes neither, nor a gather of several channels, so the basic form also keeps shuffles as reshapes.
 
-use crate::graph::{Graph, Op, REST};
+use crate::graph::Extent::{Fixed, Keep, Rest};
+use crate::graph::{Graph, Op};
 use crate::tensor::Tensor;
 
 /// Computes at export what depends on constants alone: the normalised start of the power iterations.
@@ -60,9 +61,9 @@ pub fn flatten_positions(graph: &Graph) -> Graph {
             }
             let [c, h, w] = fixed?[..] else { return None };
             let mut root = new.root();
-            let x = root.at(&queries.name).reshape(queries.inputs[0], &[0, 1, c, REST]);
+            let x = root.at(&queries.name).reshape(queries.inputs[0], &[Keep, Fixed(1), Fixed(c), Rest]);
             let product = root.at(&product.name).push(Op::MatMul, &[*gram, x]);
-            Some(root.at(&node.name).reshape(product, &[0, c, h, w]))
+            Some(root.at(&node.name).reshape(product, &[Keep, Fixed(c), Fixed(h), Fixed(w)]))
         })();
         flat.unwrap_or_else(|| new.copy(node, inputs))
     })

@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
+use half::f16;
+
+use crate::graph::ElementType::{self, Float16, Float32};
 use crate::graph::{Graph, Op, Value};
-use crate::onnx::proto::ElementType::{Float16, Float32};
+use crate::tensor::Constant;
 
 /// Convolutions and batch normalisation go to float16; what lies between them follows its operands. Everything else
 /// (norms, products, reductions, upsampling) stays float32, and so do inputs and outputs.
@@ -34,7 +37,7 @@ struct Casts(HashMap<Value, Value>);
 
 impl Casts {
     /// `x` as `target`, if it is a float of the other kind.
-    fn to(&mut self, graph: &mut Graph, x: Value, target: crate::onnx::proto::ElementType) -> Value {
+    fn to(&mut self, graph: &mut Graph, x: Value, target: ElementType) -> Value {
         let node = graph.node(x);
         let is_other_float = [Float16, Float32].contains(&node.element) && node.element != target;
         if !is_other_float {
@@ -42,11 +45,14 @@ impl Casts {
         }
         *self.0.entry(x).or_insert_with(|| {
             let node = graph.node(x).clone();
-            if matches!(node.op, Op::Constant(_)) {
-                return graph.declare(node.name, node.op, node.shape, target);
+            match node.op {
+                Op::Constant(Constant::Float32(values)) => graph.constant(node.name, values.map(|&v| f16::from_f32(v))),
+                Op::Constant(Constant::Float16(values)) => graph.constant(node.name, values.map(|v| v.to_f32())),
+                _ => {
+                    let suffix = if target == Float16 { "half" } else { "float" };
+                    graph.push(format!("{}.{suffix}", node.name), Op::Cast(target), &[x])
+                }
             }
-            let suffix = if target == Float16 { "half" } else { "float" };
-            graph.push(format!("{}.{suffix}", node.name), Op::Cast(target), &[x])
         })
     }
 }

@@ -39,11 +39,20 @@ impl Dim {
 
     /// The number for a given batch, height and width; `None` where that is no whole number.
     pub fn at(self, batch: usize, height: usize, width: usize) -> Option<usize> {
+        if self.den == 0 {
+            return None;
+        }
         let mut num = self.num;
         for (value, power) in [batch, height, width].into_iter().zip(self.powers) {
             num = num.checked_mul(value.checked_pow(u32::try_from(power).ok()?)?)?;
         }
         num.is_multiple_of(self.den).then_some(num / self.den)
+    }
+
+    /// Whether this may be an extent: no quotient of numbers known now, and none by what the caller chooses.
+    pub(crate) fn is_whole(self) -> bool {
+        let is_fixed = self.powers == [0; 3];
+        self.den != 0 && self.powers.iter().all(|&power| power >= 0) && (!is_fixed || self.den == 1)
     }
 
     fn reduced(num: usize, den: usize, powers: [i8; 3]) -> Self {
@@ -131,5 +140,22 @@ mod tests {
         assert_eq!(Dim::BATCH.as_fixed(), None);
         assert_eq!(region.at(1, 128, 192), Some(6));
         assert_eq!(rows.at(1, 100, 8), None);
+        assert_eq!((Dim::BATCH * Dim::HEIGHT * Dim::HEIGHT * 3).to_string(), "3*batch*height*height");
+        assert_eq!((Dim::fixed(1).to_string(), Dim::fixed(0).to_string()), ("1".into(), "0".into()));
+    }
+
+    #[test]
+    fn numbers_that_are_no_extent_are_known() {
+        let (half, zero) = (Dim::fixed(1) / 2, Dim::fixed(0));
+        for extent in [Dim::fixed(7), zero, Dim::HEIGHT / 8, Dim::BATCH * 3, Dim::WIDTH / Dim::WIDTH] {
+            assert!(extent.is_whole(), "{extent}");
+        }
+        for none in [half, Dim::fixed(3) / Dim::WIDTH, zero / 0, Dim::HEIGHT / 0] {
+            assert!(!none.is_whole(), "{none}");
+        }
+        assert_eq!((half.as_fixed(), (Dim::fixed(3) / Dim::WIDTH).as_fixed()), (None, None));
+        let at = [(zero / 0).at(1, 1, 1), (Dim::BATCH / Dim::WIDTH).at(1, 1, 1), Dim::WIDTH.at(1, 1, 0)];
+        assert_eq!(at, [None, None, Some(0)]);
+        assert_eq!((Dim::HEIGHT * Dim::HEIGHT).at(1, usize::MAX, 1), None);
     }
 }
