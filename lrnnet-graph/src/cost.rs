@@ -8,7 +8,7 @@
 //! since the paper gives these rows the cost of the bottleneck alone.
 
 use crate::config::{Config, Context, InputSize};
-use crate::graph::{Graph, Node, Op};
+use crate::graph::{Graph, Node, Op, Value};
 use crate::model::Network;
 
 /// What a module costs.
@@ -32,8 +32,9 @@ pub fn per_module(network: &Network, height: usize, width: usize) -> Vec<Cost> {
     let Ok(config) = Config::new(settings) else { return vec![] };
     let counted = Network::new(config);
     let mut modules: Vec<Cost> = Vec::new();
-    for node in counted.graph().nodes() {
-        let (parameters, gflops) = cost_of(&counted, node);
+    for value in counted.graph().values() {
+        let node = counted.graph().node(value);
+        let (parameters, gflops) = cost_of(&counted, value);
         if parameters == 0 && gflops == 0.0 {
             continue;
         }
@@ -64,16 +65,17 @@ fn module_of(name: &str) -> &str {
     name.match_indices('.').nth(components - 1).map_or(name, |(end, _)| &name[..end])
 }
 
-fn cost_of(network: &Network, node: &Node) -> (usize, f64) {
+fn cost_of(network: &Network, value: Value) -> (usize, f64) {
     let graph = network.graph();
+    let node = graph.node(value);
     let outputs = values(node) as f64;
     let flops = match &node.op {
-        Op::Param if is_trained_by_descent(&node.name) => return (values(node), 0.0),
+        Op::Param(role) if role.is_learned() => return (values(node), 0.0),
         Op::Conv(_) => outputs * operand_extent(graph, node, 1, 1..4),
         Op::BatchNorm { .. } => 2.0 * outputs,
         Op::Relu => outputs,
         Op::MatMul => outputs * operand_extent(graph, node, 1, 2..3) * product_weight(&network.config().context),
-        Op::Mul if node.name.ends_with(".products") => outputs,
+        Op::Mul if is_contracted(graph, value) => outputs,
         _ => 0.0,
     };
     (0, flops / 1e9)
@@ -89,8 +91,11 @@ fn values(node: &Node) -> usize {
     node.shape.iter().filter_map(|d| d.as_fixed()).product()
 }
 
-fn is_trained_by_descent(name: &str) -> bool {
-    !name.ends_with(".running_mean") && !name.ends_with(".running_var") && !name.ends_with(".u0")
+/// Whether `products` of two values are summed, which makes them a product of matrices; a sum of squares is a norm.
+fn is_contracted(graph: &Graph, products: Value) -> bool {
+    let factors = &graph.node(products).inputs;
+    let is_sum = |node: &Node| matches!(node.op, Op::ReduceSum(_)) && node.inputs == [products];
+    factors[0] != factors[1] && graph.nodes().iter().any(is_sum)
 }
 
 /// What one multiply-accumulate of Eq. 4 counts.

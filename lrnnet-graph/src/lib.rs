@@ -44,5 +44,5 @@ pub use config::{
 pub use graph::{Dim, ElementType, Shape};
 pub use half::f16;
 pub use metadata::{Metadata, MetadataError, RESIZE_RULE, SelfTest};
-pub use model::{BindError, Form, HalfRangeError, Model, Network, Origin, OutputError, Precision, Problem};
+pub use model::{BindError, Form, HalfRangeError, Model, Network, Origin, OutputError, Param, Precision, Problem};
 pub use tensor::{Constant, Tensor, Weights};

@@ -5,7 +5,7 @@ use std::fmt;
 use half::f16;
 
 use crate::config::{Config, InputKind};
-use crate::graph::{Graph, Op};
+use crate::graph::{Graph, Node, Op, Role};
 use crate::metadata::{Metadata, RESIZE_RULE, SelfTest};
 use crate::network;
 use crate::onnx::{self, Opset};
@@ -36,37 +36,29 @@ impl Network {
         &self.graph
     }
 
-    /// Name and shape of every trained tensor, in evaluation order.
-    pub fn params(&self) -> impl Iterator<Item = (&str, Vec<usize>)> {
-        let params = self.graph.nodes().iter().filter(|node| node.op == Op::Param);
-        params.map(|node| {
-            let shape = node.shape.iter().map(|d| d.as_fixed().expect("parameters have fixed shapes"));
-            (node.name.as_str(), shape.collect())
-        })
+    /// Every trained tensor, in evaluation order.
+    pub fn params(&self) -> impl Iterator<Item = Param<'_>> {
+        self.graph.nodes().iter().filter_map(Param::of)
     }
 
     /// Fills the graph with weights; the only way to a [`Model`].
     ///
     /// # Errors
     ///
-    /// Every tensor that is missing, unexpected, misshapen or not finite, and every negative `running_var`, at once.
+    /// Every tensor that is missing, unexpected, misshapen or not finite, and every negative variance, at once.
     pub fn bind(self, weights: Weights) -> Result<Model, BindError> {
         let mut weights = weights;
         let mut problems = Vec::new();
         let graph = self.graph.rewrite(|new, value, inputs| {
             let node = self.graph.node(value);
-            if node.op != Op::Param {
-                return new.copy(node, inputs);
-            }
-            let shape: Vec<_> = node.shape.iter().filter_map(|d| d.as_fixed()).collect();
-            match weights.remove(&node.name) {
-                Some(tensor) if tensor.shape() == shape => {
-                    problems.extend(bad_value(&node.name, &tensor));
-                    new.constant(node.name.clone(), tensor)
+            let Some(param) = Param::of(node) else { return new.copy(node, inputs) };
+            match weights.remove(param.name) {
+                Some(tensor) if tensor.shape() == param.shape => {
+                    problems.extend(bad_value(&param, &tensor));
+                    new.constant(param.name, tensor)
                 }
                 found => {
-                    let found = found.map(|tensor| tensor.shape().to_vec());
-                    problems.push(Problem::of_shape(&node.name, &shape, found));
+                    problems.push(Problem::of_shape(&param, found));
                     new.copy(node, inputs)
                 }
             }
@@ -81,12 +73,31 @@ impl Network {
     }
 }
 
+/// A trained tensor that a network needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Param<'n> {
+    /// Name by the contract of names.
+    pub name: &'n str,
+    /// What it is to the network.
+    pub role: Role,
+    /// Extents, outermost first.
+    pub shape: Vec<usize>,
+}
+
+impl<'n> Param<'n> {
+    fn of(node: &'n Node) -> Option<Self> {
+        let Op::Param(role) = node.op else { return None };
+        let shape = node.shape.iter().map(|d| d.as_fixed().expect("parameters are declared with numbers")).collect();
+        Some(Self { name: &node.name, role, shape })
+    }
+}
+
 /// The first value that no trained network holds.
-fn bad_value(name: &str, tensor: &Tensor) -> Option<Problem> {
-    let negative_is_bad = name.ends_with(".running_var");
-    let bad = |v: f32| !v.is_finite() || (negative_is_bad && v < 0.0);
+fn bad_value(param: &Param<'_>, tensor: &Tensor) -> Option<Problem> {
+    let bad = |v: f32| !v.is_finite() || (param.role == Role::Variance && v < 0.0);
     let index = tensor.data().iter().position(|&v| bad(v))?;
-    Some(Problem::Value { name: name.to_owned(), index, value: tensor.data()[index] })
+    Some(Problem::Value { name: param.name.to_owned(), index, value: tensor.data()[index] })
 }
 
 /// One way in which weights do not fit a network.
@@ -132,10 +143,10 @@ pub enum Problem {
 }
 
 impl Problem {
-    fn of_shape(name: &str, expected: &[usize], found: Option<Vec<usize>>) -> Self {
-        let (name, expected) = (name.to_owned(), expected.to_vec());
+    fn of_shape(param: &Param<'_>, found: Option<Tensor>) -> Self {
+        let (name, expected) = (param.name.to_owned(), param.shape.clone());
         match found {
-            Some(found) => Self::Shape { name, expected, found },
+            Some(found) => Self::Shape { name, expected, found: found.shape().to_vec() },
             None => Self::Missing { name, expected },
         }
     }

@@ -2,29 +2,25 @@
 //!
 //! The formulas are those of `training/lrnnet/synthetic.py`, so golden files need to hold outputs only.
 
-use crate::model::Network;
+use crate::graph::Role;
+use crate::model::{Network, Param};
 use crate::tensor::{Tensor, Weights};
 
 /// Weights for every parameter of `network`, with activations of ordinary size.
 pub fn weights(network: &Network) -> Weights {
-    let params = network.params();
-    params.map(|(name, shape)| (name.to_owned(), weight(name, shape))).collect()
+    network.params().map(|param| (param.name.to_owned(), weight(&param))).collect()
 }
 
-fn weight(name: &str, shape: Vec<usize>) -> Tensor {
-    let seed = fnv1a(name);
-    let (gain, center) = match name.rsplit_once('.') {
-        _ if shape.len() == 4 => ((3.0 / shape[1..].iter().product::<usize>() as f64).sqrt(), 0.0),
-        Some((module, "weight")) if is_batch_norm(module) => (0.2, 1.0),
-        Some((module, "bias" | "running_mean")) if is_batch_norm(module) => (0.2, 0.0),
-        Some((_, "running_var" | "u0")) => (0.5, 1.0),
-        _ => (0.1, 0.0),
+fn weight(param: &Param<'_>) -> Tensor {
+    let seed = fnv1a(param.name);
+    let (gain, center) = match param.role {
+        Role::Weight => ((3.0 / param.shape[1..].iter().product::<usize>() as f64).sqrt(), 0.0),
+        Role::Bias => (0.1, 0.0),
+        Role::Scale => (0.2, 1.0),
+        Role::Shift | Role::Mean => (0.2, 0.0),
+        Role::Variance | Role::Start => (0.5, 1.0),
     };
-    Tensor::from_fn(shape, |i| (center + gain * uniform(seed, i as u64)) as f32)
-}
-
-fn is_batch_norm(module: &str) -> bool {
-    module.rsplit('.').next().is_some_and(|last| last.contains("bn"))
+    Tensor::from_fn(param.shape.clone(), |i| (center + gain * uniform(seed, i as u64)) as f32)
 }
 
 /// An RGB picture, `height * width * 3` bytes in rows: a street of flat shapes under a little noise, in which a trained

@@ -1,7 +1,8 @@
 //! Binding reports everything that does not fit, at once.
 #![allow(missing_docs)]
 
-use lrnnet_graph::{Config, Network, Problem, Settings, Tensor, Variant, Weights, synthetic};
+use lrnnet_graph::graph::Role;
+use lrnnet_graph::{Block, Config, Network, Problem, Settings, Tensor, Variant, Weights, synthetic};
 
 fn network() -> Network {
     Network::new(Config::new(Settings::camvid()).unwrap())
@@ -63,4 +64,25 @@ fn weights_of_another_variant_do_not_bind() {
     let a = Network::new(Config::new(settings).unwrap());
     let error = a.bind(synthetic::weights(&network())).unwrap_err();
     assert!(error.problems().iter().all(|p| matches!(p, Problem::Unexpected { name, .. } if name.starts_with("svn."))));
+}
+
+#[test]
+fn parameters_say_what_they_are() {
+    let roles = [
+        (Block::Fcb, "encoder.0.conv.weight", Role::Weight, true),
+        (Block::Fcb, "encoder.1.depthwise_bn.weight", Role::Scale, true),
+        (Block::Fcb, "encoder.1.depthwise_bn.bias", Role::Shift, true),
+        (Block::Fcb, "encoder.1.left.bn.running_mean", Role::Mean, false),
+        (Block::Fcb, "svn.reduce_bn.running_var", Role::Variance, false),
+        (Block::Fcb, "svn.u0", Role::Start, false),
+        (Block::Fcb, "classifier.predict.weight", Role::Weight, true),
+        (Block::Fcb, "classifier.predict.bias", Role::Bias, true),
+        (Block::NonBt1d, "encoder.2.conv3.bias", Role::Bias, true),
+    ];
+    for (block, name, role, is_learned) in roles {
+        let network = Network::new(Config::new(Settings { block, ..Settings::camvid() }).unwrap());
+        let found = network.params().find(|param| param.name == name).map(|param| param.role);
+        assert_eq!(found, Some(role), "{block} {name}");
+        assert_eq!(role.is_learned(), is_learned, "{role:?}");
+    }
 }

@@ -95,7 +95,7 @@ fn with_synthetic_weights(settings: Settings) -> Model {
 fn with_weights(settings: Settings, weights: &Weights) -> Model {
     let network = network(settings);
     let mut weights = weights.clone();
-    let known: Vec<_> = network.params().map(|(name, _)| name.to_owned()).collect();
+    let known: Vec<_> = network.params().map(|param| param.name.to_owned()).collect();
     weights.retain(|name, _| known.contains(name));
     network.bind(weights).unwrap()
 }

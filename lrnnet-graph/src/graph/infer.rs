@@ -26,7 +26,7 @@ pub fn infer(op: &Op, operands: &[&Node]) -> Result<(Shape, ElementType), String
 fn result_shape(op: &Op, first: &Node, operands: &[&Node]) -> Result<Shape, String> {
     let x = &first.shape;
     match op {
-        Op::Input | Op::Param | Op::Constant(_) => Err("has no operands".into()),
+        Op::Input | Op::Param(_) | Op::Constant(_) => Err("has no operands".into()),
         Op::Relu | Op::Sqrt | Op::Cast(_) => Ok(x.clone()),
         Op::BatchNorm { .. } => {
             let [_, channels, ..] = x.as_slice() else { return Err("expected a channel axis".into()) };
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn element_types_follow_the_operands() {
         let x = fixed(&[1, 2, 2, 2]);
-        let of = |op: Op| typed(op, &[x.clone()], ElementType::Float16).map(|(_, element)| element);
+        let of = |op: Op| typed(op, std::slice::from_ref(&x), ElementType::Float16).map(|(_, element)| element);
         assert_eq!(of(Op::Relu), Ok(ElementType::Float16));
         assert_eq!(of(Op::Cast(ElementType::Int8)), Ok(ElementType::Int8));
         assert_eq!(of(Op::ArgMax), Ok(ElementType::Int64));

@@ -12,7 +12,7 @@ mod scope;
 
 pub use dim::{Dim, Shape};
 pub use element::ElementType;
-pub use op::{Conv, Extent, Op};
+pub use op::{Arithmetic, Conv, Extent, Op, Role};
 pub(crate) use scope::Scope;
 
 use crate::tensor::{Constant, Tensor};
@@ -44,12 +44,14 @@ pub struct Node {
     pub shape: Shape,
     /// Element type of the result.
     pub element: ElementType,
+    /// Element type of the computation.
+    pub arithmetic: Arithmetic,
 }
 
 impl Node {
     /// Whether the node is computed, rather than given before the graph runs.
     pub fn is_computed(&self) -> bool {
-        !matches!(self.op, Op::Input | Op::Param | Op::Constant(_))
+        !matches!(self.op, Op::Input | Op::Param(_) | Op::Constant(_))
     }
 }
 
@@ -112,23 +114,50 @@ impl Graph {
     /// If the operands do not fit the operator: a bug in the network's definition or in a pass, since every
     /// [`Config`](crate::Config) is checked when it is made.
     pub fn push(&mut self, name: impl Into<String>, op: Op, inputs: &[Value]) -> Value {
+        self.push_with(Arithmetic::default(), name.into(), op, inputs)
+    }
+
+    /// Appends a node that computes as `node` does, which may be another graph's, and has its name followed by
+    /// `.suffix`: a part of what stands for `node`.
+    ///
+    /// # Panics
+    ///
+    /// As [`push`](Self::push), if the operands do not fit.
+    pub fn push_beside(&mut self, node: &Node, suffix: &str, op: Op, inputs: &[Value]) -> Value {
+        self.push_with(node.arithmetic, format!("{}.{suffix}", node.name), op, inputs)
+    }
+
+    /// Appends a node that stands for `node`, which may be another graph's: it computes in the same type and has the
+    /// same name.
+    ///
+    /// # Panics
+    ///
+    /// As [`push`](Self::push), if the operands do not fit.
+    pub fn push_for(&mut self, node: &Node, op: Op, inputs: &[Value]) -> Value {
+        self.push_with(node.arithmetic, node.name.clone(), op, inputs)
+    }
+
+    fn push_with(&mut self, arithmetic: Arithmetic, name: String, op: Op, inputs: &[Value]) -> Value {
         let operands: Vec<_> = inputs.iter().map(|&v| self.node(v)).collect();
-        let name = name.into();
         let (shape, element) = infer(&op, &operands).unwrap_or_else(|e| {
             panic!("{name}: {op:?} of {:?}: {e}", operands.iter().map(|n| &n.shape).collect::<Vec<_>>())
         });
-        self.append(Node { name, op, inputs: inputs.to_vec(), shape, element })
+        self.append(Node { name, op, inputs: inputs.to_vec(), shape, element, arithmetic })
     }
 
     /// Appends an input, whose values the caller gives at every run.
     pub fn input(&mut self, name: impl Into<String>, shape: Shape, element: ElementType) -> Value {
-        self.append(Node { name: name.into(), op: Op::Input, inputs: vec![], shape, element })
+        self.declare(name.into(), Op::Input, shape, element)
     }
 
     /// Appends a trained tensor, whose values are to be bound.
-    pub fn param(&mut self, name: impl Into<String>, shape: &[usize]) -> Value {
+    pub fn param(&mut self, name: impl Into<String>, role: Role, shape: &[usize]) -> Value {
         let shape = shape.iter().copied().map(Dim::fixed).collect();
-        self.append(Node { name: name.into(), op: Op::Param, inputs: vec![], shape, element: ElementType::Float32 })
+        self.declare(name.into(), Op::Param(role), shape, ElementType::Float32)
+    }
+
+    fn declare(&mut self, name: String, op: Op, shape: Shape, element: ElementType) -> Value {
+        self.append(Node { name, op, inputs: vec![], shape, element, arithmetic: Arithmetic::default() })
     }
 
     /// Appends a constant.
@@ -150,10 +179,7 @@ impl Graph {
     ///
     /// As [`push`](Self::push), if the operands do not fit.
     pub fn copy(&mut self, node: &Node, inputs: &[Value]) -> Value {
-        if node.is_computed() {
-            return self.push(node.name.clone(), node.op.clone(), inputs);
-        }
-        self.append(node.clone())
+        if node.is_computed() { self.push_for(node, node.op.clone(), inputs) } else { self.append(node.clone()) }
     }
 
     fn append(&mut self, node: Node) -> Value {

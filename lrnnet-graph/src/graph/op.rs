@@ -44,6 +44,44 @@ impl Conv {
     }
 }
 
+/// What a trained tensor is to the node that reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Role {
+    /// Filters of a convolution.
+    Weight,
+    /// Bias of a convolution.
+    Bias,
+    /// Factor of a batch normalisation.
+    Scale,
+    /// Summand of a batch normalisation.
+    Shift,
+    /// Running mean of a batch normalisation.
+    Mean,
+    /// Running variance of a batch normalisation, never negative.
+    Variance,
+    /// Where a power iteration starts; drawn once, and not trained.
+    Start,
+}
+
+impl Role {
+    /// Whether training follows its gradient.
+    pub const fn is_learned(self) -> bool {
+        matches!(self, Self::Weight | Self::Bias | Self::Scale | Self::Shift)
+    }
+}
+
+/// In which element type a node's floats are to be computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Arithmetic {
+    /// In the type that the model's [`Precision`](crate::Precision) asks for.
+    #[default]
+    AsModel,
+    /// In float32 whatever the precision: the values leave float16's range, or its resolution would decide the result.
+    Float32,
+}
+
 /// One extent of a new shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
@@ -62,7 +100,7 @@ pub enum Op {
     /// The picture.
     Input,
     /// A trained tensor, before weights are bound.
-    Param,
+    Param(Role),
     /// A tensor known at export.
     Constant(Constant),
     /// `x, weight[, bias]`: `[n, c, h, w] -> [n, out, h / stride, w / stride]`.

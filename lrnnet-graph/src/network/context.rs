@@ -2,7 +2,7 @@
 
 use crate::config::Context;
 use crate::graph::Extent::{Fixed, Keep, Rest};
-use crate::graph::{Conv, Op, Scope, Value};
+use crate::graph::{Conv, Op, Role, Scope, Value};
 use crate::tensor::Tensor;
 
 /// Width of the bottleneck: `32 x 64 x 128` at 512 x 1024 (section 3.4).
@@ -21,14 +21,19 @@ pub fn attend(at: &mut Scope<'_>, context: &Context, x: Value) -> Value {
     let c = at.channels(x);
     let q = at.at("reduce").conv(x, BOTTLENECK, Conv::new([1, 1]));
     let q = at.at("reduce_bn").batch_norm(q);
+    let o = attended(&mut at.in_float32(), context, q);
+    let o = at.at("expand").conv(o, c, Conv::new([1, 1]));
+    let o = at.at("expand_bn").batch_norm(o);
+    at.at("add").add(x, o)
+}
+
+/// `o` of the queries `q`: `[n, 32, h, w] -> [n, 32, h, w]`. Norms and sums over positions leave float16's range.
+fn attended(at: &mut Scope<'_>, context: &Context, q: Value) -> Value {
     let (keys, values) = keys_and_values(at, context, q);
     let queries = at.at("queries").transpose(q, &[0, 2, 3, 1]);
     let scores = at.at("scores").push(Op::MatMul, &[queries, keys]);
     let o = at.at("attended").push(Op::MatMul, &[scores, values]);
-    let o = at.at("attended_planes").transpose(o, &[0, 3, 1, 2]);
-    let o = at.at("expand").conv(o, c, Conv::new([1, 1]));
-    let o = at.at("expand_bn").batch_norm(o);
-    at.at("add").add(x, o)
+    at.at("attended_planes").transpose(o, &[0, 3, 1, 2])
 }
 
 /// Keys `[n, 1, 32, S]` and values `[n, 1, S, 32]`.
@@ -38,7 +43,7 @@ fn keys_and_values(at: &mut Scope<'_>, context: &Context, q: Value) -> (Value, V
         return (keys, at.at("values").transpose(keys, &[0, 1, 3, 2]));
     }
     let start = matches!(context, Context::SingularVectors { .. }).then(|| {
-        let u0 = at.param("u0", &[BOTTLENECK]);
+        let u0 = at.param("u0", Role::Start, &[BOTTLENECK]);
         at.at("start").reshape(u0, &[Fixed(1), Fixed(BOTTLENECK), Fixed(1), Fixed(1)])
     });
     let mut per_scale = Vec::new();

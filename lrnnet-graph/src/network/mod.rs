@@ -69,6 +69,7 @@ fn input(net: &mut Scope<'_>, config: &Config) -> Value {
     }
     let bytes = declare(vec![n, h, w, rgb], ElementType::Uint8);
     let mut normalize = net.at("normalize");
+    let mut normalize = normalize.in_float32();
     let per_channel = |value: fn(f64, f64) -> f64| {
         let stats = &config.normalization;
         Tensor::from_fn([1, 3, 1, 1], |c| value(stats.mean[c].into(), stats.std[c].into()) as f32)
@@ -110,7 +111,9 @@ fn head(net: &mut Scope<'_>, head: Head, logits8: Value) -> Vec<(&'static str, V
     if head == Head::Logits8 {
         return vec![("logits8", logits8)];
     }
-    let net = &mut net.at("head");
+    // Interpolated in float16, near ties would become ties.
+    let mut net = net.at("head");
+    let mut net = net.in_float32();
     let logits = net.at("upsample").push(Op::Upsample(STRIDE), &[logits8]);
     if head == Head::Logits {
         return vec![("logits", logits)];

@@ -106,7 +106,7 @@ impl Writer<'_> {
     /// ONNX's operator and attributes; operands that ONNX wants as values are added to `inputs`.
     fn operator(&mut self, node: &Node, inputs: &mut Vec<String>) -> (&'static str, Vec<AttributeProto>) {
         match &node.op {
-            Op::Input | Op::Param | Op::Constant(_) => unreachable!("{} is not computed", node.name),
+            Op::Input | Op::Param(_) | Op::Constant(_) => unreachable!("{} is not computed", node.name),
             Op::Shuffle => unreachable!("{} was not lowered", node.name),
             Op::Conv(conv) => {
                 let [ph, pw] = conv.padding();

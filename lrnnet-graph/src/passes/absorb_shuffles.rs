@@ -66,8 +66,8 @@ impl Placed {
         match &self.layout {
             Layout::InOrder => self.value,
             Layout::At(places) => {
-                let name = format!("{}.in_order", graph.node(self.value).name);
-                graph.push(name, Op::GatherChannels(places.clone()), &[self.value])
+                let node = graph.node(self.value).clone();
+                graph.push_beside(&node, "in_order", Op::GatherChannels(places.clone()), &[self.value])
             }
         }
     }
@@ -98,7 +98,7 @@ fn absorb(graph: &mut Graph, node: &Node, operands: &[Placed]) -> Option<Placed>
             Layout::InOrder => None,
             Layout::At(places) => {
                 let half = Op::GatherChannels(places[*start..*end].to_vec());
-                Some(Placed::in_order(graph.push(&node.name, half, &[x.value])))
+                Some(Placed::in_order(graph.push_for(node, half, &[x.value])))
             }
         },
         Op::Relu | Op::MaxPool => Some(Placed { value: graph.copy(node, &[x.value]), layout: x.layout.clone() }),
@@ -107,7 +107,7 @@ fn absorb(graph: &mut Graph, node: &Node, operands: &[Placed]) -> Option<Placed>
         Op::Conv(conv) if x.layout != Layout::InOrder && conv.groups == 1 => {
             let (weight, bias) = weight_and_bias(graph, operands)?;
             let weight = move_inputs(&weight, &x.places(graph));
-            Some(Placed::in_order(push_conv(graph, &node.name, x.value, *conv, weight, bias)))
+            Some(Placed::in_order(push_conv(graph, node, x.value, *conv, weight, bias)))
         }
         Op::Conv(conv) if x.layout != Layout::InOrder => depthwise(graph, node, *conv, operands),
         _ => None,
@@ -136,7 +136,7 @@ fn depthwise(graph: &mut Graph, node: &Node, conv: Conv, operands: &[Placed]) ->
     }
     let (weight, bias) = weight_and_bias(graph, operands)?;
     let (weight, bias) = (move_rows(&weight, &places), move_rows(&bias, &places));
-    let value = push_conv(graph, &node.name, x.value, conv, weight, bias);
+    let value = push_conv(graph, node, x.value, conv, weight, bias);
     Some(Placed { value, layout: x.layout.clone() })
 }
 
@@ -155,7 +155,7 @@ fn residual_sum(graph: &mut Graph, node: &Node, operands: &[Placed]) -> Option<P
     let constants: Vec<_> = producer.inputs.iter().copied().map(Placed::in_order).collect();
     let (weight, bias) = weight_and_bias(graph, &constants)?;
     let (weight, bias) = (move_rows(&weight, &places), move_rows(&bias, &places));
-    let moved = push_conv(graph, &producer.name, producer.inputs[0], conv, weight, bias);
+    let moved = push_conv(graph, &producer, producer.inputs[0], conv, weight, bias);
     Some(Placed { value: graph.copy(node, &[x.value, moved]), layout: x.layout.clone() })
 }
 

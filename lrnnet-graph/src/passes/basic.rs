@@ -60,10 +60,10 @@ pub fn flatten_positions(graph: &Graph) -> Graph {
                 return None;
             }
             let [c, h, w] = fixed?[..] else { return None };
-            let mut root = new.root();
-            let x = root.at(&queries.name).reshape(queries.inputs[0], &[Keep, Fixed(1), Fixed(c), Rest]);
-            let product = root.at(&product.name).push(Op::MatMul, &[*gram, x]);
-            Some(root.at(&node.name).reshape(product, &[Keep, Fixed(c), Fixed(h), Fixed(w)]))
+            let flat = Op::Reshape(vec![Keep, Fixed(1), Fixed(c), Rest]);
+            let x = new.push_for(&queries, flat, &[queries.inputs[0]]);
+            let product = new.push_for(&product, Op::MatMul, &[*gram, x]);
+            Some(new.push_for(node, Op::Reshape(vec![Keep, Fixed(c), Fixed(h), Fixed(w)]), &[product]))
         })();
         flat.unwrap_or_else(|| new.copy(node, inputs))
     })

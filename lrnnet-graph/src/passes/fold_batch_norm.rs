@@ -9,10 +9,12 @@ pub fn run(graph: &Graph) -> Graph {
     graph.rewrite(|new, value, inputs| {
         let node = graph.node(value);
         match (&node.op, inputs) {
-            (Op::BatchNorm { epsilon }, [x, statistics @ ..]) => match Affine::of(new, *epsilon, statistics) {
-                Some(affine) => affine.apply(new, *x),
-                None => new.copy(node, inputs),
-            },
+            (Op::BatchNorm { epsilon }, [x, statistics @ ..]) if node.shape.len() == 4 => {
+                match Affine::of(new, *epsilon, statistics) {
+                    Some(affine) => affine.apply(new, node, *x),
+                    None => new.copy(node, inputs),
+                }
+            }
             _ => new.copy(node, inputs),
         }
     })
@@ -41,13 +43,15 @@ impl Affine {
         Self { scale: self.scale[range.clone()].to_vec(), shift: self.shift[range].to_vec() }
     }
 
-    fn apply(&self, graph: &mut Graph, x: Value) -> Value {
+    /// Does to `x` what the batch normalisation `norm` did.
+    fn apply(&self, graph: &mut Graph, norm: &Node, x: Value) -> Value {
         let node = graph.node(x).clone();
-        match &node.op {
-            Op::Conv(conv) => self.scale_conv(graph, &node, *conv).unwrap_or_else(|| self.depthwise(graph, x)),
-            Op::Concat(1) => self.scale_parts(graph, &node),
-            _ => self.depthwise(graph, x),
-        }
+        let folded = match &node.op {
+            Op::Conv(conv) if node.arithmetic == norm.arithmetic => self.scale_conv(graph, &node, *conv),
+            Op::Concat(1) => Some(self.scale_parts(graph, norm, &node)),
+            _ => None,
+        };
+        folded.unwrap_or_else(|| self.depthwise(graph, norm, x))
     }
 
     /// Scales a convolution's weight and bias.
@@ -63,16 +67,16 @@ impl Affine {
         };
         let shifted = |c: usize| (f64::from(old_bias[c]) * self.scale[c] + self.shift[c]) as f32;
         let new_bias = Tensor::from_fn([self.scale.len()], shifted);
-        Some(push_conv(graph, &node.name, node.inputs[0], conv, new_weight, new_bias))
+        Some(push_conv(graph, node, node.inputs[0], conv, new_weight, new_bias))
     }
 
     /// Scales each joined part on its own.
-    fn scale_parts(&self, graph: &mut Graph, node: &Node) -> Value {
+    fn scale_parts(&self, graph: &mut Graph, norm: &Node, node: &Node) -> Value {
         let mut start = 0;
         let mut parts = Vec::with_capacity(node.inputs.len());
         for &part in &node.inputs {
             let channels = graph.shape(part)[1].as_fixed().expect("channels are fixed");
-            parts.push(self.channels(start..start + channels).apply(graph, part));
+            parts.push(self.channels(start..start + channels).apply(graph, norm, part));
             start += channels;
         }
         graph.copy(node, &parts)
@@ -80,18 +84,18 @@ impl Affine {
 
     /// A 1x1 depthwise convolution, for what no weight comes before. A scale may be negative, so it cannot move in
     /// front of a maximum.
-    fn depthwise(&self, graph: &mut Graph, x: Value) -> Value {
+    fn depthwise(&self, graph: &mut Graph, norm: &Node, x: Value) -> Value {
         let c = self.scale.len();
-        let name = format!("{}.scale", graph.node(x).name);
+        let scaled = Node { name: format!("{}.scale", graph.node(x).name), ..norm.clone() };
         let weight = Tensor::from_fn([c, 1, 1, 1], |i| self.scale[i] as f32);
         let bias = Tensor::from_fn([c], |i| self.shift[i] as f32);
-        push_conv(graph, &name, x, Conv::new([1, 1]).groups(c), weight, bias)
+        push_conv(graph, &scaled, x, Conv::new([1, 1]).groups(c), weight, bias)
     }
 }
 
-/// A convolution `name` with constants called as PyTorch would call them.
-pub fn push_conv(graph: &mut Graph, name: &str, x: Value, conv: Conv, weight: Tensor, bias: Tensor) -> Value {
-    let weight = graph.constant(format!("{name}.weight"), weight);
-    let bias = graph.constant(format!("{name}.bias"), bias);
-    graph.push(name, Op::Conv(conv), &[x, weight, bias])
+/// A convolution that stands for `node`, with constants called as PyTorch would call them.
+pub fn push_conv(graph: &mut Graph, node: &Node, x: Value, conv: Conv, weight: Tensor, bias: Tensor) -> Value {
+    let weight = graph.constant(format!("{}.weight", node.name), weight);
+    let bias = graph.constant(format!("{}.bias", node.name), bias);
+    graph.push_for(node, Op::Conv(conv), &[x, weight, bias])
 }

@@ -5,20 +5,19 @@ use std::collections::HashMap;
 use half::f16;
 
 use crate::graph::ElementType::{self, Float16, Float32};
-use crate::graph::{Graph, Op, Value};
+use crate::graph::{Arithmetic, Graph, Op, Value};
 use crate::tensor::Constant;
 
-/// Convolutions and batch normalisation go to float16; what lies between them follows its operands. Everything else
-/// (norms, products, reductions, upsampling) stays float32, and so do inputs and outputs.
+/// Convolutions and batch normalisations go to float16, and so does what has all of its operands in float16, but for
+/// nodes that ask for float32. Inputs and outputs keep their types.
 pub fn to_half(graph: &Graph) -> Graph {
     let mut casts = Casts::default();
     graph.rewrite(|new, value, inputs| {
         let node = graph.node(value);
-        let half = match node.op {
-            Op::Conv(_) | Op::BatchNorm { .. } => true,
-            Op::Relu | Op::Add | Op::Concat(_) | Op::MaxPool => computed_in_half(new, inputs),
-            Op::Channels { .. } | Op::GatherChannels(_) | Op::Shuffle => computed_in_half(new, inputs),
-            _ => false,
+        let half = match (node.arithmetic, &node.op) {
+            (Arithmetic::Float32, _) => false,
+            (Arithmetic::AsModel, Op::Conv(_) | Op::BatchNorm { .. }) => true,
+            (Arithmetic::AsModel, _) => all_half(new, inputs),
         };
         let target = if half { Float16 } else { Float32 };
         let inputs: Vec<_> = inputs.iter().map(|&x| casts.to(new, x, target)).collect();
@@ -27,8 +26,10 @@ pub fn to_half(graph: &Graph) -> Graph {
     })
 }
 
-fn computed_in_half(graph: &Graph, inputs: &[Value]) -> bool {
-    inputs.iter().all(|&x| graph.node(x).element == Float16)
+/// Whether all that is computed of these operands is float16. Constants can be either.
+fn all_half(graph: &Graph, operands: &[Value]) -> bool {
+    let mut computed = operands.iter().map(|&x| graph.node(x)).filter(|node| !matches!(node.op, Op::Constant(_)));
+    computed.all(|node| node.element == Float16)
 }
 
 /// Conversions made so far, so that a value is converted once.

@@ -10,8 +10,8 @@ pub fn keys_and_values_first(graph: &Graph) -> Graph {
         if let (Op::MatMul, [scores, values]) = (&node.op, inputs) {
             let left = new.node(*scores).clone();
             if left.op == Op::MatMul {
-                let gram = new.push(format!("{}.gram", node.name), Op::MatMul, &[left.inputs[1], *values]);
-                return new.push(node.name.clone(), Op::MatMul, &[left.inputs[0], gram]);
+                let gram = new.push_beside(node, "gram", Op::MatMul, &[left.inputs[1], *values]);
+                return new.push_for(node, Op::MatMul, &[left.inputs[0], gram]);
             }
         }
         new.copy(node, inputs)

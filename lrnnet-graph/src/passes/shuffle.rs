@@ -1,7 +1,7 @@
 //! Channel shuffle in ONNX's own operators.
 
 use crate::graph::Extent::{Fixed, Keep, Rest};
-use crate::graph::{Dim, Graph, Op, Value};
+use crate::graph::{Dim, Graph, Node, Op, Value};
 
 /// The source channel of each channel of a shuffle in two groups: `out[2 i + g] = in[g c/2 + i]`.
 pub fn shuffled(channels: usize) -> impl Iterator<Item = usize> {
@@ -16,29 +16,31 @@ pub fn lower_shuffles(graph: &Graph) -> Graph {
     graph.rewrite(|new, value, inputs| {
         let node = graph.node(value);
         match (&node.op, inputs) {
-            (Op::Shuffle, [x]) => lower(new, &node.name, *x),
+            (Op::Shuffle, [x]) => lower(new, node, *x),
             _ => new.copy(node, inputs),
         }
     })
 }
 
-fn lower(graph: &mut Graph, name: &str, x: Value) -> Value {
-    let fixed: Vec<_> = graph.shape(x)[1..].iter().copied().map(Dim::as_fixed).collect();
-    let mut root = graph.root();
-    let mut at = root.at(name);
-    match fixed[..] {
-        [Some(c), Some(h), Some(w)] => {
-            let groups = at.at("groups").reshape(x, &[Keep, Fixed(2), Fixed(c / 2), Fixed(h), Fixed(w)]);
-            let swapped = at.at("swapped").transpose(groups, &[0, 2, 1, 3, 4]);
-            at.reshape(swapped, &[Keep, Fixed(c), Fixed(h), Fixed(w)])
-        }
-        _ => {
-            let half = at.channels(x) / 2;
-            let last = at.at("channels_last").transpose(x, &[0, 2, 3, 1]);
-            let groups = at.at("groups").reshape(last, &[Keep, Keep, Keep, Fixed(2), Fixed(half)]);
-            let swapped = at.at("swapped").transpose(groups, &[0, 1, 2, 4, 3]);
-            let joined = at.at("joined").reshape(swapped, &[Keep, Keep, Keep, Rest]);
-            at.transpose(joined, &[0, 3, 1, 2])
-        }
-    }
+fn lower(graph: &mut Graph, node: &Node, x: Value) -> Value {
+    let extents: Vec<_> = graph.shape(x).iter().copied().map(Dim::as_fixed).collect();
+    let [_, Some(c), h, w] = extents[..] else { return graph.copy(node, &[x]) };
+    let steps = match (h, w) {
+        (Some(h), Some(w)) => vec![
+            ("groups", Op::Reshape(vec![Keep, Fixed(2), Fixed(c / 2), Fixed(h), Fixed(w)])),
+            ("swapped", Op::Transpose(vec![0, 2, 1, 3, 4])),
+            ("", Op::Reshape(vec![Keep, Fixed(c), Fixed(h), Fixed(w)])),
+        ],
+        _ => vec![
+            ("channels_last", Op::Transpose(vec![0, 2, 3, 1])),
+            ("groups", Op::Reshape(vec![Keep, Keep, Keep, Fixed(2), Fixed(c / 2)])),
+            ("swapped", Op::Transpose(vec![0, 1, 2, 4, 3])),
+            ("joined", Op::Reshape(vec![Keep, Keep, Keep, Rest])),
+            ("", Op::Transpose(vec![0, 3, 1, 2])),
+        ],
+    };
+    steps.into_iter().fold(x, |x, (suffix, op)| match suffix {
+        "" => graph.push_for(node, op, &[x]),
+        _ => graph.push_beside(node, suffix, op, &[x]),
+    })
 }
