@@ -35,14 +35,16 @@ pub mod onnx;
 pub mod passes;
 pub mod synthetic;
 mod tensor;
+mod words;
 
 pub use classes::{Classes, Color};
 pub use config::{
     Block, Config, ConfigError, Context, DEFAULT_ITERATIONS, Head, InputKind, InputSize, Normalization, STRIDE,
-    Settings, UnknownWord, Variant,
+    Settings, Variant,
 };
 pub use graph::{Dim, ElementType, Shape};
 pub use half::f16;
 pub use metadata::{Metadata, MetadataError, RESIZE_RULE, SelfTest};
 pub use model::{BindError, Form, HalfRangeError, Model, Network, Origin, OutputError, Param, Precision, Problem};
 pub use tensor::{Constant, Tensor, Weights};
+pub use words::UnknownWord;

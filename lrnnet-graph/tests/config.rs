@@ -69,3 +69,22 @@ fn words_are_read_as_they_are_printed() {
     let message = "png".parse::<InputKind>().unwrap_err().to_string();
     assert_eq!(message, "`png` is not a kind of input; expected f32-nchw or u8-nhwc");
 }
+
+#[test]
+fn no_scales_are_too_many_to_be_judged() {
+    let every: Vec<usize> = (1..=64).collect();
+    for (scales, expected) in [
+        (every.clone(), "size multiple of a dynamic graph 18446744073709551615 is out of range"),
+        (vec![0, 0], "scale 0 is out of range"),
+        (vec![usize::MAX, 2], "scale 18446744073709551615 is out of range"),
+    ] {
+        let settings =
+            Settings { context: Context::MaxPool { scales }, size: InputSize::Dynamic, ..Settings::camvid() };
+        settings.size_multiple();
+        let error = Config::new(settings).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    // A static graph has no use for a common multiple.
+    let settings = Settings { context: Context::MaxPool { scales: every }, ..Settings::camvid() };
+    assert!(Config::new(settings).is_ok());
+}

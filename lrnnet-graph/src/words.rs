@@ -1,0 +1,40 @@
+//! The words that choices are written with.
+
+use std::borrow::Cow;
+
+/// A word that stands for no choice.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{found}` is not a {what}; expected {expected}")]
+pub struct UnknownWord {
+    pub(crate) what: &'static str,
+    pub(crate) found: String,
+    pub(crate) expected: Cow<'static, str>,
+}
+
+/// Gives an enum its words: on the command line, in the metadata and in messages they are the same.
+macro_rules! words {
+    ($type:ty, $what:literal, $expected:literal, { $($variant:ident = $word:literal),+ $(,)? }) => {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(match self { $(Self::$variant => $word),+ })
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = $crate::words::UnknownWord;
+
+            fn from_str(word: &str) -> Result<Self, Self::Err> {
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err($crate::words::UnknownWord {
+                        what: $what,
+                        found: word.to_owned(),
+                        expected: $expected.into(),
+                    }),
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use words;
