@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use lrnnet_graph::onnx::Opset;
-use lrnnet_graph::{BindError, Config, Context, Form, HalfRangeError, Model, Network, Origin, Precision, Weights};
+use lrnnet_graph::{
+    BindError, Config, Context, Form, HalfError, Model, Network, Origin, Precision, RewriteError, Weights,
+};
 
 use crate::verify::{self, Agreement, VerifyError};
 use crate::weights::{WeightFile, WeightsError};
@@ -28,17 +30,12 @@ pub struct Plan {
 impl Plan {
     /// The deploy form in float32, verified.
     pub fn new(config: Config) -> Self {
-        Self { config, form: Form::Deploy, precision: Precision::Fp32, opset: Opset::default(), verify: true }
+        Self { config, form: Form::DEPLOY, precision: Precision::Fp32, opset: Opset::default(), verify: true }
     }
 
     /// The model that this plan makes of `weights`.
     pub(crate) fn model(&self, config: Config, weights: Weights) -> Result<Model, ModelError> {
-        let model = Network::new(config).bind(weights)?;
-        let model = match self.form {
-            Form::Plain => model,
-            Form::Deploy => model.deploy(),
-            Form::Basic => model.basic(),
-        };
+        let model = Network::new(config).bind(weights)?.rewrite(self.form)?;
         Ok(if self.precision == Precision::Fp16 { model.to_half()? } else { model })
     }
 }
@@ -84,9 +81,12 @@ pub enum ModelError {
     /// They do not fit the network.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The form is none that a model can be in.
+    #[error(transparent)]
+    Rewrite(#[from] RewriteError),
     /// One is too large for float16.
     #[error(transparent)]
-    Half(#[from] HalfRangeError),
+    Half(#[from] HalfError),
 }
 
 /// Why there is no model.

@@ -6,11 +6,11 @@
 //! same bytes.
 //!
 //! ```
-//! use lrnnet_graph::{Config, Network, Origin, Settings, onnx::Opset, synthetic};
+//! use lrnnet_graph::{Config, Form, Network, Origin, Settings, onnx::Opset, synthetic};
 //!
 //! let network = Network::new(Config::new(Settings::camvid())?);
 //! let weights = synthetic::weights(&network);
-//! let model = network.bind(weights)?.deploy();
+//! let model = network.bind(weights)?.rewrite(Form::DEPLOY)?;
 //! let origin = Origin { weights_sha256: String::new(), exporter: "example".into() };
 //! let bytes = model.to_onnx(Opset::default(), &origin);
 //! assert!(bytes.len() < 4_000_000);
@@ -24,9 +24,11 @@
 //! trace a program give neither: their graph is as good as the runtime's optimiser finds out, and no two versions
 //! give the same one.
 
+mod bind;
 mod classes;
 mod config;
 pub mod cost;
+mod form;
 pub mod graph;
 mod metadata;
 mod model;
@@ -37,14 +39,16 @@ pub mod synthetic;
 mod tensor;
 mod words;
 
+pub use bind::{BindError, Param, Problem};
 pub use classes::{Classes, Color};
 pub use config::{
     Block, Config, ConfigError, Context, DEFAULT_ITERATIONS, Head, InputKind, InputSize, Normalization, STRIDE,
     Settings, Variant,
 };
+pub use form::{Form, Precision, RewriteError};
 pub use graph::{Dim, ElementType, Shape};
 pub use half::f16;
 pub use metadata::{Metadata, MetadataError, RESIZE_RULE, SelfTest};
-pub use model::{BindError, Form, HalfRangeError, Model, Network, Origin, OutputError, Param, Precision, Problem};
+pub use model::{HalfError, Model, Network, Origin, OutputError};
 pub use tensor::{Constant, Tensor, Weights};
 pub use words::UnknownWord;

@@ -1,16 +1,16 @@
 //! A network together with weights that fit it.
 
-use std::fmt;
-
 use half::f16;
 
+use crate::bind::{BindError, Param, bind};
 use crate::config::{Config, InputKind};
-use crate::graph::{Graph, Node, Op, Role};
+use crate::form::{Form, Precision, RewriteError};
+use crate::graph::{Graph, Op};
 use crate::metadata::{Metadata, RESIZE_RULE, SelfTest};
 use crate::network;
 use crate::onnx::{self, Opset};
 use crate::passes;
-use crate::tensor::{Constant, Tensor, Weights};
+use crate::tensor::{Constant, Weights};
 
 /// A network without weights: the graph of a [`Config`].
 #[derive(Clone, Debug)]
@@ -47,168 +47,9 @@ impl Network {
     ///
     /// Every tensor that is missing, unexpected, misshapen or not finite, and every negative variance, at once.
     pub fn bind(self, weights: Weights) -> Result<Model, BindError> {
-        let mut weights = weights;
-        let mut problems = Vec::new();
-        let graph = self.graph.rewrite(|new, value, inputs| {
-            let node = self.graph.node(value);
-            let Some(param) = Param::of(node) else { return new.copy(node, inputs) };
-            match weights.remove(param.name) {
-                Some(tensor) if tensor.shape() == param.shape => {
-                    problems.extend(bad_value(&param, &tensor));
-                    new.constant(param.name, tensor)
-                }
-                found => {
-                    problems.push(Problem::of_shape(&param, found));
-                    new.copy(node, inputs)
-                }
-            }
-        });
-        let unexpected = weights.into_iter().map(|(name, t)| Problem::Unexpected { name, shape: t.shape().to_vec() });
-        problems.extend(unexpected);
-        if problems.is_empty() {
-            Ok(Model { config: self.config, graph, form: Form::Plain, precision: Precision::Fp32, selftest: None })
-        } else {
-            Err(BindError { problems })
-        }
+        let graph = bind(&self.graph, weights)?;
+        Ok(Model { config: self.config, graph, form: Form::PLAIN, precision: Precision::Fp32, selftest: None })
     }
-}
-
-/// A trained tensor that a network needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Param<'n> {
-    /// Name by the contract of names.
-    pub name: &'n str,
-    /// What it is to the network.
-    pub role: Role,
-    /// Extents, outermost first.
-    pub shape: Vec<usize>,
-}
-
-impl<'n> Param<'n> {
-    fn of(node: &'n Node) -> Option<Self> {
-        let Op::Param(role) = node.op else { return None };
-        let shape = node.shape.iter().map(|d| d.as_fixed().expect("parameters are declared with numbers")).collect();
-        Some(Self { name: &node.name, role, shape })
-    }
-}
-
-/// The first value that no trained network holds.
-fn bad_value(param: &Param<'_>, tensor: &Tensor) -> Option<Problem> {
-    let bad = |v: f32| !v.is_finite() || (param.role == Role::Variance && v < 0.0);
-    let index = tensor.data().iter().position(|&v| bad(v))?;
-    Some(Problem::Value { name: param.name.to_owned(), index, value: tensor.data()[index] })
-}
-
-/// One way in which weights do not fit a network.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Problem {
-    /// A tensor the network needs and the weights lack.
-    #[error("`{name}` {expected:?} is missing")]
-    Missing {
-        /// Name.
-        name: String,
-        /// Shape the network needs.
-        expected: Vec<usize>,
-    },
-    /// A tensor of another shape than the network's.
-    #[error("`{name}` has shape {found:?}, the network needs {expected:?}")]
-    Shape {
-        /// Name.
-        name: String,
-        /// Shape the network needs.
-        expected: Vec<usize>,
-        /// Shape in the weights.
-        found: Vec<usize>,
-    },
-    /// A tensor the network has no place for.
-    #[error("`{name}` {shape:?} is not a tensor of this network")]
-    Unexpected {
-        /// Name.
-        name: String,
-        /// Shape in the weights.
-        shape: Vec<usize>,
-    },
-    /// NaN, an infinity, or a negative variance.
-    #[error("`{name}` holds {value} at index {index}")]
-    Value {
-        /// Name.
-        name: String,
-        /// Flat row-major index of the first such value.
-        index: usize,
-        /// The value.
-        value: f32,
-    },
-}
-
-impl Problem {
-    fn of_shape(param: &Param<'_>, found: Option<Tensor>) -> Self {
-        let (name, expected) = (param.name.to_owned(), param.shape.clone());
-        match found {
-            Some(found) => Self::Shape { name, expected, found: found.shape().to_vec() },
-            None => Self::Missing { name, expected },
-        }
-    }
-}
-
-/// Weights do not fit a network.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BindError {
-    problems: Vec<Problem>,
-}
-
-impl BindError {
-    /// Everything that does not fit; at least one entry.
-    pub fn problems(&self) -> &[Problem] {
-        &self.problems
-    }
-}
-
-impl std::error::Error for BindError {}
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: usize = 20;
-        write!(f, "the weights do not fit the network in {} places:", self.problems.len())?;
-        for problem in self.problems.iter().take(SHOWN) {
-            write!(f, "\n  {problem}")?;
-        }
-        match self.problems.len().saturating_sub(SHOWN) {
-            0 => Ok(()),
-            more => write!(f, "\n  and {more} more"),
-        }
-    }
-}
-
-/// How a model is written down; the function it computes is the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// Node for node the paper.
-    Plain,
-    /// What [`Model::deploy`] makes of it.
-    Deploy,
-    /// What [`Model::basic`] makes of it.
-    Basic,
-}
-
-impl fmt::Display for Form {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Plain => "plain",
-            Self::Deploy => "deploy",
-            Self::Basic => "basic",
-        })
-    }
-}
-
-/// Element type of weights and of what is computed from them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
-    /// float32 throughout.
-    Fp32,
-    /// float16, but for the context module's norms and products and the head.
-    Fp16,
 }
 
 /// A network and weights that fit it exactly, which is why writing one cannot fail.
@@ -232,35 +73,51 @@ impl Model {
         &self.graph
     }
 
-    /// The same function in fewer and cheaper nodes: all passes of [`passes`], in order.
-    pub fn deploy(&self) -> Self {
-        let graph = passes::DEPLOY.iter().fold(self.graph.clone(), |graph, pass| (pass.run)(&graph));
-        Self { graph, form: Form::Deploy, ..self.clone() }
+    /// The form that the graph is in.
+    pub fn form(&self) -> Form {
+        self.form
     }
 
-    /// The same function in operators that older importers know, OpenCV 4.6 among them: all passes of
-    /// [`passes::BASIC`], in order. That importer also needs opset 11 and a fixed size.
-    pub fn basic(&self) -> Self {
-        let graph = passes::BASIC.iter().fold(self.graph.clone(), |graph, pass| (pass.run)(&graph));
-        Self { graph, form: Form::Basic, ..self.clone() }
+    /// The element type of weights and of what is computed from them.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// The same function in another form: all passes of `form`, in order.
+    ///
+    /// # Errors
+    ///
+    /// If the model is in another form than [`Form::PLAIN`] or no longer in float32, since forms are made of nothing
+    /// else; and if a pass of the caller's does not keep inputs, outputs and weights.
+    pub fn rewrite(&self, form: Form) -> Result<Self, RewriteError> {
+        if self.form != Form::PLAIN || self.precision != Precision::Fp32 {
+            return Err(RewriteError::Order { form: self.form, precision: self.precision, asked: form });
+        }
+        let graph = form.apply(&self.graph)?;
+        Ok(Self { graph, form, selftest: None, ..self.clone() })
     }
 
     /// The same network with float16 weights, computed in float16.
     ///
     /// The context module's norms and products stay float32, since squares of float16 leave its range; so does the
-    /// head, whose interpolation would make ties of near ties.
+    /// head, whose interpolation would make ties of near ties. Every form can be converted, once; none can be made of
+    /// what was converted.
     ///
     /// # Errors
     ///
-    /// The first weight that is too large for float16.
-    pub fn to_half(&self) -> Result<Self, HalfRangeError> {
+    /// The first weight that is too large for float16, and a model that is in float16 already.
+    pub fn to_half(&self) -> Result<Self, HalfError> {
+        if self.precision != Precision::Fp32 {
+            return Err(HalfError::Precision(self.precision));
+        }
         for node in self.graph.nodes() {
             let Op::Constant(Constant::Float32(tensor)) = &node.op else { continue };
             if let Some(&value) = tensor.data().iter().find(|v| !f16::from_f32(**v).is_finite()) {
-                return Err(HalfRangeError { name: node.name.clone(), value });
+                return Err(HalfError::Range { name: node.name.clone(), value });
             }
         }
-        Ok(Self { graph: passes::to_half(&self.graph), precision: Precision::Fp16, ..self.clone() })
+        let graph = passes::to_half(&self.graph);
+        Ok(Self { graph, precision: Precision::Fp16, selftest: None, ..self.clone() })
     }
 
     /// The same model with inner values as further outputs: for each pair, what the node of the second name computes,
@@ -323,7 +180,7 @@ impl Model {
             context: c.context.to_string(),
             power_iterations,
             form: self.form.to_string(),
-            precision: if self.precision == Precision::Fp16 { "fp16" } else { "fp32" }.into(),
+            precision: self.precision.to_string(),
             weights_sha256: origin.weights_sha256.clone(),
             exporter: origin.exporter.clone(),
             selftest: self.selftest.clone(),
@@ -363,10 +220,19 @@ pub enum OutputError {
     },
 }
 
-/// A weight that float16 cannot hold.
+/// Why a model does not become float16.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("`{name}` holds {value}, which is beyond float16's range of 65504; export without --half")]
-pub struct HalfRangeError {
-    name: String,
-    value: f32,
+#[non_exhaustive]
+pub enum HalfError {
+    /// A weight that float16 cannot hold.
+    #[error("`{name}` holds {value}, which is beyond float16's range of 65504")]
+    Range {
+        /// Name of the constant.
+        name: String,
+        /// The value.
+        value: f32,
+    },
+    /// Another precision than float32.
+    #[error("a model in {0} cannot be converted to float16; convert the one in fp32")]
+    Precision(Precision),
 }

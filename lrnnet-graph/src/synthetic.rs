@@ -2,8 +2,9 @@
 //!
 //! The formulas are those of `training/lrnnet/synthetic.py`, so golden files need to hold outputs only.
 
+use crate::bind::Param;
 use crate::graph::Role;
-use crate::model::{Network, Param};
+use crate::model::Network;
 use crate::tensor::{Tensor, Weights};
 
 /// Weights for every parameter of `network`, with activations of ordinary size.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use lrnnet_graph::onnx::proto::{ModelProto, NodeProto, StringStringEntryProto};
 use lrnnet_graph::onnx::{ModelFile, Opset};
-use lrnnet_graph::{Block, Config, Head, InputKind, InputSize, Model, Network, Origin, Settings, synthetic};
+use lrnnet_graph::{Block, Config, Form, Head, InputKind, InputSize, Model, Network, Origin, Settings, synthetic};
 use prost::Message;
 
 fn model(settings: Settings) -> Model {
@@ -34,7 +34,10 @@ fn nodes_by_op(bytes: &[u8]) -> BTreeMap<String, usize> {
 
 #[test]
 fn the_same_model_gives_the_same_bytes() {
-    assert_eq!(onnx(&model(small()).deploy()), onnx(&model(small()).deploy()));
+    assert_eq!(
+        onnx(&model(small()).rewrite(Form::DEPLOY).unwrap()),
+        onnx(&model(small()).rewrite(Form::DEPLOY).unwrap())
+    );
 }
 
 #[test]
@@ -55,8 +58,8 @@ fn every_config_head_and_input_is_a_valid_file_without_shape_nodes() {
                 ..small()
             };
             let plain = model(settings);
-            let deploy = plain.deploy();
-            let basic = plain.basic();
+            let deploy = plain.rewrite(Form::DEPLOY).unwrap();
+            let basic = plain.rewrite(Form::BASIC).unwrap();
             for (form, model) in
                 [("plain", &plain), ("deploy", &deploy), ("basic", &basic), ("half", &deploy.to_half().unwrap())]
             {
@@ -96,7 +99,7 @@ fn faults(bytes: &[u8]) -> Vec<String> {
 #[test]
 fn the_deploy_form_has_neither_batch_norm_nor_shuffle() {
     let plain = nodes_by_op(&onnx(&model(small())));
-    let deploy = nodes_by_op(&onnx(&model(small()).deploy()));
+    let deploy = nodes_by_op(&onnx(&model(small()).rewrite(Form::DEPLOY).unwrap()));
     assert_eq!(plain["BatchNormalization"], 3 + 13 * 4 + 2 + 1);
     assert!(!deploy.contains_key("BatchNormalization"), "{deploy:?}");
     // Only the context module still moves axes: five cuts and products, none of a shuffle's five axes.
@@ -108,7 +111,7 @@ fn the_deploy_form_has_neither_batch_norm_nor_shuffle() {
 #[test]
 fn metadata_and_ports_are_read_back() {
     let settings = Settings { input: InputKind::U8Nhwc, head: Head::Both, size: InputSize::Dynamic, ..small() };
-    let file = ModelFile::parse(&onnx(&model(settings).deploy())).unwrap();
+    let file = ModelFile::parse(&onnx(&model(settings).rewrite(Form::DEPLOY).unwrap())).unwrap();
     let m = file.metadata();
     assert_eq!((m.variant.as_deref(), m.context.as_str(), m.power_iterations), (Some("c"), "svn:8,4", Some(2)));
     assert_eq!((m.input.as_str(), m.layout.as_str(), m.head.as_str()), ("u8-nhwc", "NHWC", "both"));
@@ -123,7 +126,7 @@ fn metadata_and_ports_are_read_back() {
 
 #[test]
 fn foreign_files_are_refused() {
-    let bytes = onnx(&model(small()).deploy());
+    let bytes = onnx(&model(small()).rewrite(Form::DEPLOY).unwrap());
     let changed = |change: &dyn Fn(&mut ModelProto)| {
         let mut proto = ModelProto::decode(bytes.as_slice()).unwrap();
         change(&mut proto);
@@ -166,7 +169,7 @@ fn opsets_outside_the_supported_range_are_refused() {
     assert_eq!(Opset::new(10).unwrap_err().to_string(), "opset 10 is not supported; expected 11 to 21");
     assert!(Opset::new(22).is_err());
     for version in 11..=21 {
-        let model = model(small()).deploy();
+        let model = model(small()).rewrite(Form::DEPLOY).unwrap();
         let origin = Origin { weights_sha256: String::new(), exporter: String::new() };
         let bytes = model.to_onnx(Opset::new(version).unwrap(), &origin);
         assert_eq!(ModelFile::parse(&bytes).unwrap().opset(), Some(version.into()));
@@ -175,7 +178,7 @@ fn opsets_outside_the_supported_range_are_refused() {
 
 #[test]
 fn the_basic_form_computes_no_constants_and_gathers_nothing() {
-    let bytes = onnx(&model(small()).basic());
+    let bytes = onnx(&model(small()).rewrite(Form::BASIC).unwrap());
     let file = ModelFile::parse(&bytes).unwrap();
     let graph = file.proto().graph.as_ref().unwrap();
     let constants: HashSet<_> = graph.initializer.iter().map(|tensor| tensor.name()).collect();

@@ -254,7 +254,7 @@ impl Segmenter {
 #[cfg(test)]
 mod tests {
     use lrnnet_graph::onnx::Opset;
-    use lrnnet_graph::{Config, Head, InputSize, Network, Origin, Settings, synthetic};
+    use lrnnet_graph::{Config, Form, Head, InputSize, Network, Origin, Settings, synthetic};
 
     use super::*;
 
@@ -265,7 +265,7 @@ mod tests {
         let network = Network::new(Config::new(settings).unwrap());
         let weights = synthetic::weights(&network);
         let origin = Origin { weights_sha256: String::new(), exporter: "test".into() };
-        let bytes = network.bind(weights).unwrap().deploy().to_onnx(Opset::default(), &origin);
+        let bytes = network.bind(weights).unwrap().rewrite(Form::DEPLOY).unwrap().to_onnx(Opset::default(), &origin);
         let mut segmenter = Segmenter::builder().model_bytes(bytes).device(Device::Tract).build().unwrap();
         // A dynamic model runs near the size it was trained for, so what differs is the aspect ratio.
         let (wide, narrow) = (RgbImage::new(256, 64), RgbImage::new(64, 64));

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use image::RgbImage;
 use lrnnet_graph::onnx::Opset;
-use lrnnet_graph::{Config, Head, InputKind, InputSize, Network, Origin, Settings, synthetic};
+use lrnnet_graph::{Config, Form, Head, InputKind, InputSize, Network, Origin, Settings, synthetic};
 use lrnnet_run::{BuildError, Device, SegmentError, Segmenter, SegmenterBuilder, Size};
 
 const SIZE: Size = Size::new(64, 128);
@@ -14,7 +14,7 @@ fn builder(size: InputSize, head: Head, input: InputKind, device: Device) -> Seg
     let network = Network::new(Config::new(Settings { size, head, input, ..Settings::camvid() }).unwrap());
     let weights = synthetic::weights(&network);
     let origin = Origin { weights_sha256: String::new(), exporter: "test".into() };
-    let bytes = network.bind(weights).unwrap().deploy().to_onnx(Opset::default(), &origin);
+    let bytes = network.bind(weights).unwrap().rewrite(Form::DEPLOY).unwrap().to_onnx(Opset::default(), &origin);
     Segmenter::builder().model_bytes(bytes).device(device)
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use lrnnet_graph::onnx::Opset;
-use lrnnet_graph::{Config, Head, InputKind, InputSize, Network, Origin, Settings, synthetic};
+use lrnnet_graph::{Config, Form, Head, InputKind, InputSize, Network, Origin, Settings, synthetic};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
@@ -18,7 +18,8 @@ fn model(folder: &TempDir, name: &str, batch: usize) -> PathBuf {
     let weights = synthetic::weights(&network);
     let origin = Origin { weights_sha256: "0123456789abcdef0123".into(), exporter: "test".into() };
     let path = folder.path().join(name);
-    fs::write(&path, network.bind(weights).unwrap().deploy().to_onnx(Opset::default(), &origin)).unwrap();
+    fs::write(&path, network.bind(weights).unwrap().rewrite(Form::DEPLOY).unwrap().to_onnx(Opset::default(), &origin))
+        .unwrap();
     path
 }
 

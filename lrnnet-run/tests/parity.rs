@@ -11,7 +11,7 @@ use std::path::Path;
 use image::RgbImage;
 use lrnnet_graph::onnx::Opset;
 use lrnnet_graph::{
-    Block, Config, Head, InputKind, InputSize, Model, Network, Origin, Settings, Tensor, Weights, synthetic,
+    Block, Config, Form, Head, InputKind, InputSize, Model, Network, Origin, Settings, Tensor, Weights, synthetic,
 };
 use lrnnet_run::{Device, Segmenter};
 use safetensors::{Dtype, SafeTensors};
@@ -185,7 +185,11 @@ fn every_row_of_the_tables_in_every_form_on_both_engines() {
             let plain = with_synthetic_weights(settings(block, context, classes, size));
             let expected = golden.floats(&format!("{name}/{h}x{w}/logits8"));
             let ids = golden.bytes(&format!("{name}/{h}x{w}/classes"));
-            for (form, model) in [("plain", &plain), ("deploy", &plain.deploy()), ("basic", &plain.basic())] {
+            for (form, model) in [
+                ("plain", &plain),
+                ("deploy", &plain.rewrite(Form::DEPLOY).unwrap()),
+                ("basic", &plain.rewrite(Form::BASIC).unwrap()),
+            ] {
                 for device in ENGINES {
                     let found = run(model, device, &synthetic::picture(h, w), size);
                     let difference = relative_difference(&found.logits.unwrap(), &expected);
@@ -208,7 +212,7 @@ fn dynamic_models_give_what_static_ones_give() {
         let settings = Settings { size: InputSize::Dynamic, ..settings(block, context, 11, size) };
         let plain = with_synthetic_weights(settings);
         let expected = golden.floats(&format!("{name}/64x128/logits8"));
-        for (form, model) in [("plain", &plain), ("deploy", &plain.deploy())] {
+        for (form, model) in [("plain", &plain), ("deploy", &plain.rewrite(Form::DEPLOY).unwrap())] {
             for device in ENGINES {
                 let found = run(model, device, &synthetic::picture(64, 128), size);
                 let difference = relative_difference(&found.logits.unwrap(), &expected);
@@ -234,7 +238,7 @@ fn every_head_and_input_kind() {
         for input in [InputKind::F32Nchw, InputKind::U8Nhwc] {
             for size_kind in [InputSize::Static { batch: 1, height: 64, width: 128 }, InputSize::Dynamic] {
                 let settings = Settings { head, input, size: size_kind, ..settings(Block::Fcb, "svn:8,4", 11, size) };
-                let model = with_synthetic_weights(settings).deploy();
+                let model = with_synthetic_weights(settings).rewrite(Form::DEPLOY).unwrap();
                 for device in ENGINES {
                     let case = format!("{head} {input} {size_kind:?} {device}");
                     let found = run(&model, device, &synthetic::picture(64, 128), size);
@@ -260,7 +264,7 @@ fn trained_weights_agree_with_an_independent_implementation() {
         CONFIGS.into_iter().filter(|(name, ..)| io.0.contains_key(&format!("c-camvid/{name}/logits8")))
     {
         let plain = with_weights(settings(block, context, 11, size), &weights);
-        let deploy = plain.deploy();
+        let deploy = plain.rewrite(Form::DEPLOY).unwrap();
         let half = deploy.to_half().unwrap();
         let expected = io.floats(&format!("c-camvid/{name}/logits8"));
         let ids = io.bytes(&format!("c-camvid/{name}/classes"));

@@ -85,7 +85,7 @@ pub struct ConvertArgs {
     pub half: bool,
     /// How the graph is written down: deploy (folded, fast), plain (node for node the paper) or basic (folded, for older
     /// importers such as OpenCV 4.6, which also needs --opset 11)
-    #[arg(long, default_value = "deploy", value_parser = parse_form, value_name = "FORM")]
+    #[arg(long, default_value_t = Form::DEPLOY, value_name = "FORM")]
     pub form: Form,
     /// Version of ONNX's operators, 11 to 21
     #[arg(long, default_value = "17", value_parser = parse_opset, value_name = "N")]
@@ -93,15 +93,6 @@ pub struct ConvertArgs {
     /// Do not run the model against the plain form before it is written
     #[arg(long)]
     pub no_verify: bool,
-}
-
-fn parse_form(word: &str) -> Result<Form, String> {
-    match word {
-        "deploy" => Ok(Form::Deploy),
-        "plain" => Ok(Form::Plain),
-        "basic" => Ok(Form::Basic),
-        _ => Err(format!("`{word}` is not a form; expected deploy, plain or basic")),
-    }
 }
 
 fn parse_opset(text: &str) -> Result<Opset, String> {
@@ -169,7 +160,7 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_documentation() {
         let args = parse("w.pth -o m.onnx").unwrap().convert.unwrap();
-        assert_eq!((args.head, args.input, args.form), (Head::ClassMap, InputKind::F32Nchw, Form::Deploy));
+        assert_eq!((args.head, args.input, args.form), (Head::ClassMap, InputKind::F32Nchw, Form::DEPLOY));
         assert_eq!((args.opset.version(), args.half, args.no_verify, args.dynamic), (17, false, false, false));
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use lrnnet_export::weights::WeightsError;
-use lrnnet_export::{ChoiceError, ClassFileError, ExportError, InspectError, VerifyError};
+use lrnnet_export::{ChoiceError, ClassFileError, ExportError, InspectError, ModelError, VerifyError};
 
 /// Why the program ends without success.
 #[derive(Debug)]
@@ -36,6 +36,9 @@ impl From<ExportError> for Failure {
     fn from(error: ExportError) -> Self {
         match error {
             ExportError::Verify(VerifyError::Engine { .. }) => Self::Runtime(error.into()),
+            ExportError::Model { source: ModelError::Half(_), .. } => Self::Usage(
+                anyhow::Error::from(error).context("these weights cannot be stored in float16; export without --half"),
+            ),
             _ => Self::Usage(error.into()),
         }
     }

@@ -1,4 +1,7 @@
-//! From the plain form to the deploy form: small rewritings, none of which changes the function.
+//! Small rewritings of a graph, none of which changes the function. [Forms](crate::Form) are lists of them.
+//!
+//! Each looks for one pattern, checks that the pattern is what it takes it for, and leaves everything else alone; so
+//! passes can stand in any list and any order. Outputs keep their names, shapes and element types.
 
 mod absorb_shuffles;
 mod basic;
@@ -7,32 +10,61 @@ mod half;
 mod products;
 mod shuffle;
 
+use std::fmt;
+
 pub(crate) use half::to_half;
 pub(crate) use shuffle::lower_shuffles;
 
 use crate::graph::Graph;
 
 /// A rewriting that keeps the function.
+#[derive(Clone, Copy)]
 pub struct Pass {
-    /// What it does, in words.
-    pub name: &'static str,
-    /// Does it.
-    pub run: fn(&Graph) -> Graph,
+    name: &'static str,
+    run: fn(&Graph) -> Graph,
 }
 
-/// What makes the deploy form of the plain one, in order.
-pub const DEPLOY: [Pass; 4] = [
-    Pass { name: "fold batch normalisation into convolutions", run: fold_batch_norm::run },
-    Pass { name: "absorb shuffles into weights", run: absorb_shuffles::run },
-    Pass { name: "multiply keys and values first", run: products::keys_and_values_first },
-    Pass { name: "remove nodes that change nothing", run: products::remove_identities },
-];
+impl Pass {
+    /// The pass that `run` does and `name` says in words.
+    pub const fn new(name: &'static str, run: fn(&Graph) -> Graph) -> Self {
+        Self { name, run }
+    }
 
-/// What makes the basic form of the plain one, in order.
-pub const BASIC: [Pass; 5] = [
-    Pass { name: "fold batch normalisation into convolutions", run: fold_batch_norm::run },
-    Pass { name: "multiply keys and values first", run: products::keys_and_values_first },
-    Pass { name: "compute constants", run: basic::fold_constants },
-    Pass { name: "multiply all positions at once", run: basic::flatten_positions },
-    Pass { name: "remove nodes that change nothing", run: products::remove_identities },
-];
+    /// What it does, in words.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Rewrites `graph`.
+    pub fn run(&self, graph: &Graph) -> Graph {
+        (self.run)(graph)
+    }
+}
+
+impl fmt::Debug for Pass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pass").field(&self.name).finish()
+    }
+}
+
+/// Batch normalisation with fixed statistics is a scale and a shift per channel, which the convolution before it can do
+/// in its weight and bias.
+pub const FOLD_BATCH_NORM: Pass = Pass::new("fold batch normalisation into convolutions", fold_batch_norm::run);
+
+/// Convolutions read channels from where a shuffle would have taken them, and put them where a residual sum has them.
+pub const ABSORB_SHUFFLES: Pass = Pass::new("absorb shuffles into weights", absorb_shuffles::run);
+
+/// `(q K) V` becomes `q (K V)`.
+pub const KEYS_AND_VALUES_FIRST: Pass = Pass::new("multiply keys and values first", products::keys_and_values_first);
+
+/// Nodes that change nothing go.
+pub const REMOVE_IDENTITIES: Pass = Pass::new("remove nodes that change nothing", products::remove_identities);
+
+/// What depends on constants alone is computed now.
+pub const FOLD_CONSTANTS: Pass = Pass::new("compute constants", basic::fold_constants);
+
+/// A symmetric matrix is applied to all positions in one product without broadcasting.
+pub const FLATTEN_POSITIONS: Pass = Pass::new("multiply all positions at once", basic::flatten_positions);
+
+/// Every shuffle is written as reshape, transpose, reshape, as it is whenever a file is written.
+pub const LOWER_SHUFFLES: Pass = Pass::new("write shuffles as reshapes", lower_shuffles);

@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 
 use image::RgbImage;
 use lrnnet_graph::onnx::Opset;
-use lrnnet_graph::{Config, InputKind, InputSize, Network, Origin, Settings, synthetic};
+use lrnnet_graph::{Config, Form, InputKind, InputSize, Network, Origin, Settings, synthetic};
 use tempfile::TempDir;
 
 /// What a run of the program left behind.
@@ -76,7 +76,7 @@ fn model_bytes(size: InputSize) -> Vec<u8> {
     let network = Network::new(Config::new(settings).unwrap());
     let weights = synthetic::weights(&network);
     let origin = Origin { weights_sha256: "0".repeat(64), exporter: "test".into() };
-    network.bind(weights).unwrap().deploy().to_onnx(Opset::default(), &origin)
+    network.bind(weights).unwrap().rewrite(Form::DEPLOY).unwrap().to_onnx(Opset::default(), &origin)
 }
 
 fn tiny_bytes() -> &'static [u8] {

@@ -71,7 +71,7 @@ mod tests {
     use std::collections::HashSet;
 
     use lrnnet_graph::onnx::Opset;
-    use lrnnet_graph::{Config, InputSize, Network, Origin, Settings, synthetic};
+    use lrnnet_graph::{Config, Form, InputSize, Network, Origin, Settings, synthetic};
 
     use super::*;
     use crate::engine::GpuOptions;
@@ -81,7 +81,7 @@ mod tests {
         let network = Network::new(Config::new(settings).unwrap());
         let weights = synthetic::weights(&network);
         let origin = Origin { weights_sha256: "0123456789abcdef".into(), exporter: exporter.into() };
-        let bytes = network.bind(weights).unwrap().deploy().to_onnx(Opset::default(), &origin);
+        let bytes = network.bind(weights).unwrap().rewrite(Form::DEPLOY).unwrap().to_onnx(Opset::default(), &origin);
         Model::from_bytes("test", Cow::Owned(bytes)).unwrap()
     }
 
