@@ -5,9 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use lrnnet_graph::onnx::{FileError, ModelFile, Port};
-use lrnnet_graph::{
-    Config, ConfigError, Context, InputSize, Metadata, Network, Normalization, Settings, UnknownWord, cost,
-};
+use lrnnet_graph::{ConfigError, InputSize, Metadata, Network, cost};
 use lrnnet_run::{Model, Size};
 use serde::Serialize;
 
@@ -62,10 +60,7 @@ pub enum InspectError {
     /// Its messages are not those of a model.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Its metadata names parts that no network has.
-    #[error("the metadata does not describe a network")]
-    Word(#[from] UnknownWord),
-    /// Its metadata describes no valid network.
+    /// Its metadata and its size describe no valid network.
     #[error("the metadata does not describe a network")]
     Config(#[from] ConfigError),
 }
@@ -82,7 +77,8 @@ pub fn inspect(path: &Path) -> Result<Inspection, InspectError> {
     let [height, width] = metadata.trained_size;
     let rounded = || Size::new(height, width).rounded_to(metadata.size_multiple);
     let size = model.fixed_size().unwrap_or_else(rounded);
-    let network = Network::new(config(&model)?);
+    let fixed = |size: Size| InputSize::Static { batch: 1, height: size.height, width: size.width };
+    let network = Network::new(metadata.config(model.fixed_size().map_or(InputSize::Dynamic, fixed))?);
     let cost = cost::total(&cost::per_module(&network, size.height, size.width));
     let graph = file.proto().graph.as_ref();
     let mut nodes = BTreeMap::new();
@@ -104,26 +100,6 @@ pub fn inspect(path: &Path) -> Result<Inspection, InspectError> {
         gflops_size: [size.height, size.width],
         metadata,
     })
-}
-
-/// The configuration that the metadata describes.
-fn config(model: &Model) -> Result<Config, InspectError> {
-    let metadata = model.metadata();
-    let mut context: Context = metadata.context.parse()?;
-    if let (Context::SingularVectors { iterations, .. }, Some(stored)) = (&mut context, metadata.power_iterations) {
-        *iterations = stored;
-    }
-    let fixed = |size: Size| InputSize::Static { batch: 1, height: size.height, width: size.width };
-    Ok(Config::new(Settings {
-        block: metadata.block.parse()?,
-        context,
-        classes: metadata.classes.clone(),
-        normalization: Normalization { mean: metadata.mean, std: metadata.std },
-        trained_size: metadata.trained_size,
-        size: model.fixed_size().map_or(InputSize::Dynamic, fixed),
-        input: model.input_kind(),
-        head: metadata.head.parse()?,
-    })?)
 }
 
 impl PortLine {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use lrnnet_graph::onnx::ModelFile;
-use lrnnet_graph::{Classes, Config, Network, Settings, Weights, synthetic};
+use lrnnet_graph::{Classes, Config, Head, Network, Settings, Variant, Weights, synthetic};
 use safetensors::tensor::{Dtype, TensorView};
 use tempfile::TempDir;
 
@@ -80,7 +80,7 @@ fn trained_weights_become_a_verified_model_that_describes_itself() {
     let file = ModelFile::parse(&fs::read(&model).unwrap()).unwrap();
     let metadata = file.metadata();
     assert_eq!(metadata.weights_sha256, SHA256_OF_C_CAMVID);
-    assert_eq!((metadata.variant.as_deref(), metadata.head.as_str()), (Some("c"), "class-map"));
+    assert_eq!((metadata.variant(), metadata.head), (Some(Variant::C), Head::ClassMap));
     assert_eq!(metadata.classes, Classes::camvid());
     let selftest = metadata.selftest.as_ref().unwrap();
     assert_eq!((selftest.height, selftest.width), (360, 480));

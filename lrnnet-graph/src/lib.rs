@@ -42,13 +42,13 @@ mod words;
 pub use bind::{BindError, Param, Problem};
 pub use classes::{Classes, Color};
 pub use config::{
-    Block, Config, ConfigError, Context, DEFAULT_ITERATIONS, Head, InputKind, InputSize, Normalization, STRIDE,
+    Block, Config, ConfigError, Context, DEFAULT_ITERATIONS, Head, InputKind, InputSize, Layout, Normalization, STRIDE,
     Settings, Variant,
 };
 pub use form::{Form, Precision, RewriteError};
 pub use graph::{Dim, ElementType, Shape};
 pub use half::f16;
-pub use metadata::{Metadata, MetadataError, RESIZE_RULE, SelfTest};
+pub use metadata::{ColorOrder, FormName, Metadata, MetadataError, ResizeRule, SelfTest, Task};
 pub use model::{HalfError, Model, Network, Origin, OutputError};
 pub use tensor::{Constant, Tensor, Weights};
 pub use words::UnknownWord;

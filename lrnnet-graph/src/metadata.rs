@@ -3,52 +3,60 @@
 //! ONNX keeps `metadata_props` as pairs of strings. Here every key is a plain word and every value is JSON, so a
 //! C++ or Python caller reads them with any JSON parser. `docs/metadata.md` is the table of keys.
 
+mod entries;
+mod rules;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 
+pub use rules::{ColorOrder, FormName, ResizeRule, Task};
+
 use crate::classes::Classes;
+use crate::config::{
+    Block, Config, ConfigError, Context, Head, InputKind, InputSize, Normalization, STRIDE, Settings, Variant,
+};
+use crate::form::{Form, Precision};
+use crate::model::Origin;
+use entries::{Entries, KEYS};
 
 /// Everything a caller needs to feed a model and to read its output.
+///
+/// What was read from a file describes a network: its entries were checked as a [`Config`] is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Entries", try_from = "Entries")]
+#[non_exhaustive]
 pub struct Metadata {
-    /// Always `semantic-segmentation`.
-    pub task: String,
-    /// Names, palette and ignored label; three keys of their own in the file.
-    #[serde(flatten)]
+    /// Version of this list of entries; 0 for files that do not say it, which have the entries of version 1.
+    pub format_version: u32,
+    /// What the model is for.
+    pub task: Task,
+    /// Names, palette and ignored label.
     pub classes: Classes,
-    /// Means of red, green and blue in `[0, 1]`.
-    pub mean: [f32; 3],
-    /// Standard deviations of red, green and blue in `[0, 1]`.
-    pub std: [f32; 3],
-    /// Always `RGB`.
-    pub color_order: String,
-    /// `f32-nchw` or `u8-nhwc`.
-    pub input: String,
-    /// `NCHW` or `NHWC`.
-    pub layout: String,
-    /// How a picture of another size is brought to the input's size: `bilinear-half-pixel`, without antialiasing.
-    pub resize: String,
+    /// Statistics of the pictures it was trained with.
+    pub normalization: Normalization,
+    /// Order of a picture's channels.
+    pub color_order: ColorOrder,
+    /// Kind of input.
+    pub input: InputKind,
+    /// How a picture of another size is brought to the input's size.
+    pub resize: ResizeRule,
     /// Height and width the weights were trained for.
     pub trained_size: [usize; 2],
     /// What height and width of the input must be multiples of.
     pub size_multiple: usize,
-    /// `class-map`, `logits`, `logits-8` or `both`.
-    pub head: String,
-    /// The paper's model, `a`, `b` or `c`, where it is one of them.
-    pub variant: Option<String>,
-    /// Residual block: `fcb`, `ss-nbt` or `non-bt-1d`.
-    pub block: String,
-    /// Context module: `none`, `svn:8,4`, `max:8`, `mean:8` or `nonlocal`.
-    pub context: String,
-    /// Power iterations T, where the context has them.
-    pub power_iterations: Option<usize>,
-    /// `plain`, `deploy` or `basic`.
-    pub form: String,
-    /// `fp32` or `fp16`.
-    pub precision: String,
+    /// Kind of output.
+    pub head: Head,
+    /// Residual block.
+    pub block: Block,
+    /// Context module.
+    pub context: Context,
+    /// Form of the graph.
+    pub form: FormName,
+    /// Element type of weights and of what is computed from them.
+    pub precision: Precision,
     /// SHA-256 of the weight file, in hexadecimal.
     pub weights_sha256: String,
     /// Name and version of the program that wrote the file.
@@ -83,10 +91,75 @@ impl SelfTest {
     pub const PICTURE: &str = "lrnnet-picture-2";
 }
 
-/// The one resize rule that models of this project are fed with.
-pub const RESIZE_RULE: &str = "bilinear-half-pixel";
-
 impl Metadata {
+    /// The version of the entries that this crate writes, and the newest that it reads.
+    pub const FORMAT_VERSION: u32 = 1;
+
+    /// What a file says that holds the network of `config` in this form and precision.
+    pub fn new(config: &Config, form: Form, precision: Precision, origin: &Origin) -> Self {
+        Self {
+            format_version: Self::FORMAT_VERSION,
+            task: Task::SemanticSegmentation,
+            classes: config.classes.clone(),
+            normalization: config.normalization,
+            color_order: ColorOrder::Rgb,
+            input: config.input,
+            resize: ResizeRule::BilinearHalfPixel,
+            trained_size: config.trained_size,
+            size_multiple: config.size_multiple(),
+            head: config.head,
+            block: config.block,
+            context: config.context.clone(),
+            form: form.into(),
+            precision,
+            weights_sha256: origin.weights_sha256.clone(),
+            exporter: origin.exporter.clone(),
+            selftest: None,
+        }
+    }
+
+    /// The network that is described, for an input of `size`: that is what the file's input says, not its metadata.
+    ///
+    /// # Errors
+    ///
+    /// A size that the network cannot have, and entries that were changed to what no network has.
+    pub fn config(&self, size: InputSize) -> Result<Config, ConfigError> {
+        Config::new(self.settings(size))
+    }
+
+    /// The paper's name for the network, where it has one.
+    pub fn variant(&self) -> Option<Variant> {
+        self.settings(InputSize::Dynamic).variant()
+    }
+
+    fn settings(&self, size: InputSize) -> Settings {
+        Settings {
+            block: self.block,
+            context: self.context.clone(),
+            classes: self.classes.clone(),
+            normalization: self.normalization,
+            trained_size: self.trained_size,
+            size,
+            input: self.input,
+            head: self.head,
+        }
+    }
+
+    /// Whether the entries describe a network.
+    fn check(&self) -> Result<(), MetadataError> {
+        let [height, width] = self.trained_size;
+        // Only a dynamic graph asks for more than the stride.
+        let size = match self.size_multiple {
+            STRIDE => InputSize::Static { batch: 1, height, width },
+            _ => InputSize::Dynamic,
+        };
+        let expected = self.config(size)?.size_multiple();
+        if self.size_multiple != expected {
+            return Err(MetadataError::contradiction("size_multiple", self.size_multiple, expected));
+        }
+        Ok(())
+    }
+
     /// Key and JSON value of every entry, sorted by key.
     pub fn to_props(&self) -> Vec<(String, String)> {
         // By way of text, since a JSON value would keep 0.485 as the double 0.48500001430511475.
@@ -99,11 +172,18 @@ impl Metadata {
     ///
     /// # Errors
     ///
-    /// The first entry that is missing, no JSON, or of another type than expected.
+    /// A version that this crate does not know; the first entry that is missing, no JSON, or of another type than
+    /// expected; and entries that describe no network.
     pub fn from_props<'a>(props: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, MetadataError> {
         let known: Vec<_> = props.into_iter().filter(|(key, _)| KEYS.contains(key)).collect();
         if known.is_empty() {
             return Err(MetadataError::None);
+        }
+        // What a later version means by its entries is not known, so its version is looked at first.
+        let version = known.iter().find(|(key, _)| *key == "format_version");
+        match version.and_then(|(_, text)| text.trim().parse().ok()) {
+            Some(found) if found > u64::from(Self::FORMAT_VERSION) => return Err(MetadataError::Version { found }),
+            _ => {}
         }
         let mut map = Map::new();
         for (key, text) in known {
@@ -116,34 +196,9 @@ impl Metadata {
                 return Err(MetadataError::Duplicate(key.to_owned()));
             }
         }
-        serde_json::from_value(Json::Object(map)).map_err(MetadataError::Entry)
+        serde_json::from_value::<Entries>(Json::Object(map)).map_err(MetadataError::Entry)?.try_into()
     }
 }
-
-const KEYS: [&str; 22] = [
-    "task",
-    "class_names",
-    "palette",
-    "ignore_index",
-    "mean",
-    "std",
-    "color_order",
-    "input",
-    "layout",
-    "resize",
-    "trained_size",
-    "size_multiple",
-    "head",
-    "variant",
-    "block",
-    "context",
-    "power_iterations",
-    "form",
-    "precision",
-    "weights_sha256",
-    "exporter",
-    "selftest",
-];
 
 /// Enough of a value to recognise it in a message.
 fn excerpt(text: &str) -> String {
@@ -170,7 +225,32 @@ pub enum MetadataError {
     /// A key that stands twice.
     #[error("metadata `{0}` stands twice")]
     Duplicate(String),
-    /// An entry that is missing or of the wrong type.
+    /// A file of a later version than this crate knows.
+    #[error("the file's metadata is of format {found}, this program knows up to {newest}; use a newer program", newest = Metadata::FORMAT_VERSION)]
+    Version {
+        /// The file's version.
+        found: u64,
+    },
+    /// An entry that is missing, of the wrong type, or a word that this crate does not know.
     #[error("metadata does not describe a model: {0}")]
     Entry(serde_json::Error),
+    /// Entries that no network has.
+    #[error("metadata does not describe a network: {0}")]
+    Network(#[from] ConfigError),
+    /// An entry that follows from others and is something else.
+    #[error("metadata `{key}` is {found}, but by the other entries it is {expected}; export the model again")]
+    Contradiction {
+        /// Key.
+        key: &'static str,
+        /// What the file says.
+        found: String,
+        /// What follows from the others.
+        expected: String,
+    },
+}
+
+impl MetadataError {
+    fn contradiction(key: &'static str, found: impl ToString, expected: impl ToString) -> Self {
+        Self::Contradiction { key, found: found.to_string(), expected: expected.to_string() }
+    }
 }

@@ -3,10 +3,10 @@
 use half::f16;
 
 use crate::bind::{BindError, Param, bind};
-use crate::config::{Config, InputKind};
+use crate::config::Config;
 use crate::form::{Form, Precision, RewriteError};
 use crate::graph::{Graph, Op};
-use crate::metadata::{Metadata, RESIZE_RULE, SelfTest};
+use crate::metadata::{Metadata, SelfTest};
 use crate::network;
 use crate::onnx::{self, Opset};
 use crate::passes;
@@ -158,33 +158,8 @@ impl Model {
 
     /// What the file says of itself.
     pub fn metadata(&self, origin: &Origin) -> Metadata {
-        let c = &self.config;
-        let power_iterations = match c.context {
-            crate::Context::SingularVectors { iterations, .. } => Some(iterations),
-            _ => None,
-        };
-        Metadata {
-            task: "semantic-segmentation".into(),
-            classes: c.classes.clone(),
-            mean: c.normalization.mean,
-            std: c.normalization.std,
-            color_order: "RGB".into(),
-            input: c.input.to_string(),
-            layout: if c.input == InputKind::U8Nhwc { "NHWC" } else { "NCHW" }.into(),
-            resize: RESIZE_RULE.into(),
-            trained_size: c.trained_size,
-            size_multiple: c.size_multiple(),
-            head: c.head.to_string(),
-            variant: c.variant().map(|v| v.to_string()),
-            block: c.block.to_string(),
-            context: c.context.to_string(),
-            power_iterations,
-            form: self.form.to_string(),
-            precision: self.precision.to_string(),
-            weights_sha256: origin.weights_sha256.clone(),
-            exporter: origin.exporter.clone(),
-            selftest: self.selftest.clone(),
-        }
+        let metadata = Metadata::new(&self.config, self.form, self.precision, origin);
+        Metadata { selftest: self.selftest.clone(), ..metadata }
     }
 
     /// The model as the bytes of an ONNX file; the same model and origin always give the same bytes.

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use lrnnet_graph::onnx::proto::{ModelProto, NodeProto, StringStringEntryProto};
 use lrnnet_graph::onnx::{ModelFile, Opset};
-use lrnnet_graph::{Block, Config, Form, Head, InputKind, InputSize, Model, Network, Origin, Settings, synthetic};
+use lrnnet_graph::{
+    Block, Config, Form, Head, InputKind, InputSize, Model, Network, Origin, Settings, Variant, synthetic,
+};
 use prost::Message;
 
 fn model(settings: Settings) -> Model {
@@ -113,8 +115,8 @@ fn metadata_and_ports_are_read_back() {
     let settings = Settings { input: InputKind::U8Nhwc, head: Head::Both, size: InputSize::Dynamic, ..small() };
     let file = ModelFile::parse(&onnx(&model(settings).rewrite(Form::DEPLOY).unwrap())).unwrap();
     let m = file.metadata();
-    assert_eq!((m.variant.as_deref(), m.context.as_str(), m.power_iterations), (Some("c"), "svn:8,4", Some(2)));
-    assert_eq!((m.input.as_str(), m.layout.as_str(), m.head.as_str()), ("u8-nhwc", "NHWC", "both"));
+    assert_eq!((m.variant(), &m.context), (Some(Variant::C), &Variant::C.context()));
+    assert_eq!((m.input, m.head), (InputKind::U8Nhwc, Head::Both));
     assert_eq!((m.trained_size, m.size_multiple, m.classes.ignore_index), ([360, 480], 64, Some(11)));
     let mean = file.proto().metadata_props.iter().find(|e| e.key() == "mean").unwrap();
     assert_eq!(mean.value(), "[0.485,0.456,0.406]");

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use lrnnet_graph::onnx::{FileError, ModelFile, Port};
-use lrnnet_graph::{ElementType, InputKind, Metadata, RESIZE_RULE, UnknownWord};
+use lrnnet_graph::{ElementType, InputKind, Metadata, STRIDE};
 
 use crate::size::Size;
 
@@ -29,7 +29,7 @@ impl Output {
     pub fn size(self, input: Size) -> Size {
         match self {
             Self::ClassMap | Self::Logits => input,
-            Self::Logits8 => Size::new(input.height / 8, input.width / 8),
+            Self::Logits8 => Size::new(input.height / STRIDE, input.width / STRIDE),
         }
     }
 
@@ -96,11 +96,7 @@ impl Model {
     fn understand(name: String, bytes: Cow<'static, [u8]>) -> Result<Self, ModelProblem> {
         let file = ModelFile::parse(&bytes)?;
         let metadata = file.metadata();
-        check_word("task", &metadata.task, "semantic-segmentation")?;
-        check_word("color_order", &metadata.color_order, "RGB")?;
-        check_word("resize", &metadata.resize, RESIZE_RULE)?;
-        check_numbers(metadata)?;
-        let kind = metadata.input.parse::<InputKind>()?;
+        let kind = metadata.input;
         let [fixed_batch, height, width] = input_extents(kind, file.input())?;
         let fixed_size = match (height, width) {
             (Some(height), Some(width)) => Some(Size::new(height, width)),
@@ -182,29 +178,6 @@ impl Model {
     }
 }
 
-fn check_word(key: &'static str, found: &str, expected: &'static str) -> Result<(), ModelProblem> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(ModelProblem::Word { key, found: found.to_owned(), expected })
-}
-
-fn check_numbers(metadata: &Metadata) -> Result<(), ModelProblem> {
-    let classes = &metadata.classes;
-    let sides = metadata.trained_size.iter().chain([&metadata.size_multiple]);
-    let normalizes = metadata.mean.iter().all(|m| m.is_finite()) && metadata.std.iter().all(|s| *s > 0.0);
-    let checks = [
-        ("class_names", (2..=256).contains(&classes.names.len()), "2 to 256 names"),
-        ("palette", classes.palette.len() == classes.names.len(), "one colour per class name"),
-        ("trained_size and size_multiple", sides.into_iter().all(|n| (1..=16_384).contains(n)), "1 to 16384"),
-        ("mean and std", normalizes, "finite means and positive deviations"),
-    ];
-    match checks.into_iter().find(|(_, holds, _)| !holds) {
-        Some((key, _, expected)) => Err(ModelProblem::Number { key, expected }),
-        None => Ok(()),
-    }
-}
-
 /// Batch, height and width, where they are fixed.
 fn input_extents(kind: InputKind, port: &Port) -> Result<[Option<usize>; 3], ModelProblem> {
     let wrong = || ModelProblem::Port { name: port.name.clone(), found: port.shape.clone() };
@@ -245,27 +218,6 @@ pub enum ModelProblem {
     /// No model file of this project.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A word in the metadata that this program does not know.
-    #[error("metadata `{key}` is {found:?}; expected {expected:?}; use a program of the file's version")]
-    Word {
-        /// Key.
-        key: &'static str,
-        /// Word found.
-        found: String,
-        /// Word expected.
-        expected: &'static str,
-    },
-    /// A kind of input that this program does not know.
-    #[error("metadata `input`: {0}")]
-    Input(#[from] UnknownWord),
-    /// Numbers in the metadata that no network has.
-    #[error("metadata {key} is out of range; expected {expected}; export the model again")]
-    Number {
-        /// Keys.
-        key: &'static str,
-        /// What was expected.
-        expected: &'static str,
-    },
     /// An input or output that does not fit the metadata.
     #[error("`{name}` of shape {found:?} is no input or output of an LRNNet model; export it with lrnnet-export")]
     Port {

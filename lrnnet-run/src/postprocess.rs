@@ -1,10 +1,10 @@
 //! From the network's output to a mask of the picture's own size.
 
+use lrnnet_graph::STRIDE;
+
 use crate::resize::Tap;
 use crate::size::Size;
 
-/// Pixels of the input per position of `logits8`, along each side.
-const STRIDE: usize = 8;
 /// Pixels worked on at a time, so that their best values stay in the cache.
 const CHUNK: usize = 4096;
 

@@ -22,7 +22,7 @@ impl Preprocessor {
     /// For a model that takes `kind`, with the statistics of its metadata.
     pub fn new(kind: InputKind, metadata: &Metadata) -> Self {
         let table = |channel: usize| {
-            let (mean, std) = (metadata.mean[channel], metadata.std[channel]);
+            let (mean, std) = (metadata.normalization.mean[channel], metadata.normalization.std[channel]);
             std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / std)
         };
         let normalized = match kind {

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use lrnnet_graph::Classes;
 use lrnnet_graph::onnx::ModelFile;
+use lrnnet_graph::{Classes, Variant};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
@@ -80,9 +80,9 @@ fn text(path: &Path) -> anyhow::Result<String> {
 /// The file's name says what it is, so it must be that.
 fn check(model: &[u8]) -> anyhow::Result<()> {
     let file = ModelFile::parse(model)?;
-    let (variant, classes) = (file.metadata().variant.as_deref(), &file.metadata().classes.names);
+    let (variant, classes) = (file.metadata().variant(), &file.metadata().classes.names);
     ensure!(
-        variant == Some("c") && *classes == Classes::camvid().names,
+        variant == Some(Variant::C) && *classes == Classes::camvid().names,
         "the weights are variant {variant:?} with the classes {classes:?}; expected c with those of CamVid"
     );
     Ok(())

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::words::{UnknownWord, words};
+use crate::words::{UnknownWord, as_text, words};
 
 /// The power iterations of the paper (section 3.4, Algorithm 1).
 pub const DEFAULT_ITERATIONS: usize = 2;
@@ -76,6 +76,14 @@ impl Context {
             Self::SingularVectors { scales, .. } | Self::MaxPool { scales } | Self::MeanPool { scales } => scales,
         }
     }
+
+    /// Power iterations T, where the context has them.
+    pub fn iterations(&self) -> Option<usize> {
+        match self {
+            Self::SingularVectors { iterations, .. } => Some(*iterations),
+            _ => None,
+        }
+    }
 }
 
 /// The input's batch, height and width.
@@ -116,6 +124,25 @@ pub enum InputKind {
     U8Nhwc,
 }
 
+impl InputKind {
+    /// The order of its axes.
+    pub fn layout(self) -> Layout {
+        match self {
+            Self::F32Nchw => Layout::Nchw,
+            Self::U8Nhwc => Layout::Nhwc,
+        }
+    }
+}
+
+/// The order of a picture's axes, outermost first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// Batch, channels, rows, columns.
+    Nchw,
+    /// Batch, rows, columns, channels.
+    Nhwc,
+}
+
 /// Per-channel statistics of `[0, 1]` RGB values: the network sees `(x / 255 - mean) / std`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Normalization {
@@ -136,6 +163,8 @@ words!(Head, "head", "class-map, logits, logits-8 or both", {
     ClassMap = "class-map", Logits = "logits", Logits8 = "logits-8", Both = "both",
 });
 words!(InputKind, "kind of input", "f32-nchw or u8-nhwc", { F32Nchw = "f32-nchw", U8Nhwc = "u8-nhwc" });
+words!(Layout, "layout", "NCHW or NHWC", { Nchw = "NCHW", Nhwc = "NHWC" });
+as_text!(Context);
 
 impl fmt::Display for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

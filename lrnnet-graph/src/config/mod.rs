@@ -6,7 +6,7 @@ mod choices;
 use std::ops::Deref;
 
 pub use check::ConfigError;
-pub use choices::{Block, Context, DEFAULT_ITERATIONS, Head, InputKind, InputSize, Normalization, Variant};
+pub use choices::{Block, Context, DEFAULT_ITERATIONS, Head, InputKind, InputSize, Layout, Normalization, Variant};
 
 use crate::classes::Classes;
 

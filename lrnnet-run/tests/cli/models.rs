@@ -38,8 +38,8 @@ fn what_is_no_model_is_a_usage_error() {
         ("unknown", unknown, "does not take the model"),
         ("nameless", changed(|m| m.metadata_props.clear()), "no metadata"),
         ("headless", changed(|m| m.graph.as_mut().unwrap().output.clear()), "0 outputs"),
-        ("bgr", changed(|m| set_metadata(m, "color_order", "\"BGR\"")), "expected \"RGB\""),
-        ("palette", changed(|m| set_metadata(m, "palette", "[[0,0,0]]")), "one colour per class name"),
+        ("bgr", changed(|m| set_metadata(m, "color_order", "\"BGR\"")), "expected RGB"),
+        ("palette", changed(|m| set_metadata(m, "palette", "[[0,0,0]]")), "1 colours for 11 classes"),
         ("std", changed(|m| set_metadata(m, "std", "[0.0,1.0,1.0]")), "positive deviations"),
     ];
     let folder = tempfile::tempdir().unwrap();

@@ -111,10 +111,10 @@ impl Values {
         Self {
             runtime: measured.runtime().to_owned(),
             nodes: measured.placement.clone(),
-            precision: metadata.precision.clone(),
+            precision: metadata.precision.to_string(),
             weights_sha256: metadata.weights_sha256.clone(),
-            input: metadata.input.clone(),
-            head: metadata.head.clone(),
+            input: metadata.input.to_string(),
+            head: metadata.head.to_string(),
             input_size: [measured.input_size.height, measured.input_size.width],
             runs: samples.total.len(),
             load_ms: milliseconds(measured.load),

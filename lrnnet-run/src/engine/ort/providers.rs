@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use lrnnet_graph::Precision;
 use ort::ep;
 use sha2::{Digest, Sha256};
 
@@ -41,7 +42,7 @@ fn tensorrt(gpu: u32, model: &Model, options: &EngineOptions, minor: u32) -> ep:
 }
 
 fn half(model: &Model, options: &EngineOptions) -> bool {
-    options.gpu.fp16 || model.metadata().precision == "fp16"
+    options.gpu.fp16 || model.metadata().precision == Precision::Fp16
 }
 
 /// The folder of TensorRT's caches; none where it cannot be made or its name is no plain text.
