@@ -32,6 +32,12 @@ struct ModelCard {
                 throw Failure(BAD_USAGE_OR_MODEL, path + ": metadata `" + key + "`: " + error.what());
             }
         };
+        // What a later version means by the other entries is not known; a file from before the key has those of version 1.
+        std::int64_t format_version = 1;
+        if (metadata("format_version")) read("format_version", format_version);
+        if (format_version > 1)
+            throw Failure(BAD_USAGE_OR_MODEL, path + ": its metadata is of format " + std::to_string(format_version) +
+                              ", this program knows up to 1; use a newer program");
         read("input", input), read("head", head), read("size_multiple", size_multiple);
         read("class_names", class_names), read("palette", palette), read("mean", mean), read("std", std);
         if (metadata("selftest")) read("selftest", selftest.emplace());
