@@ -6,9 +6,6 @@ use super::proto::{DimensionValue, ModelProto, ValueInfoProto};
 use crate::graph::ElementType;
 use crate::metadata::{Metadata, MetadataError};
 
-/// Bytes a model file may have. This network's have less than 4 MB; the rest is room for wider relatives.
-const MAX_FILE: usize = 64 << 20;
-
 /// One input or output of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Port {
@@ -30,6 +27,9 @@ pub struct ModelFile {
 }
 
 impl ModelFile {
+    /// Bytes that a model file may have. This network's have less than 4 MB; the rest is room for wider relatives.
+    pub const MAX_BYTES: usize = 64 << 20;
+
     /// Reads `bytes`.
     ///
     /// Encoding what was decoded must give the same bytes again. So a file that holds anything outside of the
@@ -40,8 +40,8 @@ impl ModelFile {
     ///
     /// The first way in which the bytes are no model of this project.
     pub fn parse(bytes: &[u8]) -> Result<Self, FileError> {
-        if bytes.len() > MAX_FILE {
-            return Err(FileError::TooLarge { found: bytes.len(), max: MAX_FILE });
+        if bytes.len() > Self::MAX_BYTES {
+            return Err(FileError::TooLarge { max: Self::MAX_BYTES });
         }
         let proto = ModelProto::decode(bytes).map_err(FileError::Protobuf)?;
         if proto.encode_to_vec() != bytes {
@@ -120,10 +120,8 @@ fn port(info: &ValueInfoProto) -> Option<Port> {
 #[non_exhaustive]
 pub enum FileError {
     /// More bytes than any model of this project has.
-    #[error("the file has {found} bytes; expected an LRNNet model of at most {max}")]
+    #[error("the file has more than {max} bytes; expected an LRNNet model of at most that")]
     TooLarge {
-        /// Bytes found.
-        found: usize,
         /// Bytes allowed.
         max: usize,
     },
