@@ -25,7 +25,7 @@ fn pipeline(c: &mut Criterion) {
     let picture = camera_picture();
     let mut group = c.benchmark_group("pipeline");
     group.sample_size(20).measurement_time(Duration::from_secs(8));
-    for device in [Device::Tract, Device::Cpu] {
+    for device in [Device::TRACT, Device::CPU] {
         let mut segmenter = match Segmenter::builder().device(device).build() {
             Ok(segmenter) => segmenter,
             Err(error) => panic!("{device}: {error:?}\nrun `cargo run --release -p lrnnet-run -- setup`"),

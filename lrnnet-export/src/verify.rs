@@ -4,16 +4,14 @@
 //! normalised outside of the graph. So everything an export adds is under test: the passes, float16, dynamic
 //! extents, normalisation in the graph, the head, and the encoding itself, since it is the file's bytes that are run.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use image::RgbImage;
 use lrnnet_graph::{
     Config, ConfigError, Form, Head, InputKind, InputSize, Model as Bound, Origin, Precision, SelfTest, Weights,
 };
-use lrnnet_run::engine::{self, Engine, EngineError, EngineOptions, Outputs};
-use lrnnet_run::preprocess::Preprocessor;
-use lrnnet_run::{Device, Model, ModelError as FileError, Size, selftest};
+use lrnnet_run::engine::{self, EngineError, EngineOptions, Outputs};
+use lrnnet_run::{Device, Frame, Model, ModelError as FileError, Output, Preprocessor, Size, selftest};
 
 use crate::export::{ModelError, Plan};
 
@@ -137,9 +135,9 @@ pub(crate) fn run(plan: &Plan, weights: Weights, bytes: &[u8]) -> Result<(Agreem
     let ids = selftest::class_ids(&file, classes);
     let logits = if plan.config.head == Head::ClassMap {
         let twin = plan.model(with(&plan.config, |s| s.head = head)?, weights.clone())?;
-        scores(run_once(encode(&twin, plan), &picture, size)?)
+        scores(&run_once(encode(&twin, plan), &picture, size)?)
     } else {
-        scores(file)
+        scores(&file)
     };
     let plain = Plan { form: Form::PLAIN, precision: Precision::Fp32, ..plan.clone() };
     let config = with(&plan.config, |s| {
@@ -147,7 +145,7 @@ pub(crate) fn run(plan: &Plan, weights: Weights, bytes: &[u8]) -> Result<(Agreem
         s.input = InputKind::F32Nchw;
         s.size = InputSize::Static { batch: 1, height: size.height, width: size.width };
     })?;
-    let reference = scores(run_once(encode(&plain.model(config, weights)?, &plain), &picture, size)?);
+    let reference = scores(&run_once(encode(&plain.model(config, weights)?, &plain), &picture, size)?);
     check_count(reference.len(), logits.len())?;
     check_count(reference.len() / classes, ids.len())?;
 
@@ -184,24 +182,26 @@ fn encode(model: &Bound, plan: &Plan) -> Vec<u8> {
 }
 
 fn run_once(bytes: Vec<u8>, picture: &RgbImage, size: Size) -> Result<Outputs, VerifyError> {
-    let model = Model::from_bytes("made for verification", Cow::Owned(bytes))?;
+    let model = Model::from_bytes("made for verification", bytes)?;
     let mut preprocessor = Preprocessor::new(model.input_kind(), model.metadata());
-    let pictures = vec![picture.clone(); model.fixed_batch().unwrap_or(1)];
-    let input = preprocessor.prepare_batch(&pictures, size);
+    let batch = model.fixed_batch().unwrap_or(1);
+    let frame = Frame::try_from(picture).expect("the picture has pixels");
+    let frames = vec![frame; batch];
+    let input = preprocessor.prepare_batch(&frames, batch, size);
     let mut outputs = Outputs::default();
     let mut run = || {
-        let opened = engine::open(&model, Device::Tract, &EngineOptions::default(), &|_| {})?;
-        let mut engine: Box<dyn Engine> = opened.engine;
-        engine.run(&input, &mut outputs)
+        let mut opened = engine::open(&model, Device::TRACT, &EngineOptions::default(), &|_| {})?;
+        opened.engine.run(&input, &mut outputs)
     };
     run().map_err(|source| VerifyError::Engine { size, source })?;
-    outputs.keep_first(pictures.len());
+    outputs.keep_first(batch);
     Ok(outputs)
 }
 
 /// Logits at whatever size the head gives them, `[classes, h, w]`.
-fn scores(outputs: Outputs) -> Vec<f32> {
-    if outputs.logits.is_empty() { outputs.logits8 } else { outputs.logits }
+fn scores(outputs: &Outputs) -> Vec<f32> {
+    let scores = [Output::Logits, Output::Logits8].into_iter().find_map(|output| outputs.floats(output.name()));
+    scores.unwrap_or_default().to_vec()
 }
 
 fn check_count(expected: usize, found: usize) -> Result<(), VerifyError> {

@@ -49,10 +49,10 @@ impl Comparison {
         let expected = reference.segment(picture)?;
         let counted = self.confusion.add(expected.mask.as_raw(), found.mask.as_raw(), None);
         counted.map_err(|foreign| SegmentError::ClassId { id: foreign.id, classes: foreign.classes })?;
-        if let (Some(a), Some(b)) = (candidate.logits(), reference.logits()) {
+        if let (Some(a), Some(b)) = (candidate.logits(0), reference.logits(0)) {
             self.compare_logits(a, b);
         }
-        let ties = reference.logits().map(|logits| ties(logits, expected.input_size, self.tie));
+        let ties = reference.logits(0).map(|logits| ties(logits, expected.input_size, self.tie));
         let own_size = Size::new(picture.height() as usize, picture.width() as usize);
         let ties = ties.map(|ties| resize_nearest(&ties, expected.input_size, own_size));
         self.near_ties = self.near_ties.zip(ties.as_ref()).map(|(count, ties)| {

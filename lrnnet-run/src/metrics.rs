@@ -78,7 +78,7 @@ impl Confusion {
 
 /// An id that is no class.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("pixel {index} has id {id}; expected a class id below {classes} or the ignored id (see --ignore)")]
+#[error("pixel {index} has id {id}; expected a class id below {classes} or the ignored id")]
 pub struct ForeignId {
     /// The id.
     pub id: u8,

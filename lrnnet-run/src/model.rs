@@ -8,13 +8,12 @@ use std::path::Path;
 use lrnnet_graph::onnx::{FileError, ModelFile, Port};
 use lrnnet_graph::{ElementType, InputKind, Metadata, STRIDE};
 
+use crate::ErrorKind;
 use crate::size::Size;
 
-/// Bytes read of a model file before it is refused; the reader of the format has a stricter limit.
-const MAX_FILE: u64 = 256 << 20;
-
-/// An output of a model, by what it holds.
+/// An output that gives classes, by what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Output {
     /// `class_map`: uint8 `[n, h, w]`.
     ClassMap,
@@ -25,6 +24,15 @@ pub enum Output {
 }
 
 impl Output {
+    /// The graph's name of it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ClassMap => "class_map",
+            Self::Logits => "logits",
+            Self::Logits8 => "logits8",
+        }
+    }
+
     /// Height and width for an input of `input`.
     pub fn size(self, input: Size) -> Size {
         match self {
@@ -41,7 +49,40 @@ impl Output {
             Self::Logits | Self::Logits8 => vec![batch, classes, height, width],
         }
     }
+
+    /// Number of values for one picture of `input`.
+    pub fn values(self, classes: usize, input: Size) -> usize {
+        match self {
+            Self::ClassMap => input.area(),
+            Self::Logits | Self::Logits8 => classes * self.size(input).area(),
+        }
+    }
 }
+
+/// Any output of a model's graph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutputPort {
+    /// Name.
+    pub name: String,
+    /// Element type.
+    pub element: ElementType,
+    /// What it is of the outputs that give classes, and of how many classes.
+    head: Option<(Output, usize)>,
+    extents: Vec<Option<usize>>,
+}
+
+impl OutputPort {
+    /// Extents for `batch` pictures of `input`; `None` where they are not known before a run.
+    pub fn shape(&self, batch: usize, input: Size) -> Option<Vec<usize>> {
+        match self.head {
+            Some((output, classes)) => Some(output.shape(batch, classes, input)),
+            None => self.extents.iter().copied().collect(),
+        }
+    }
+}
+
+/// What the built-in model is called in messages.
+const BUILTIN: &str = "compiled into the program";
 
 /// A model that was read, understood and found to be one that this program can feed.
 #[derive(Clone, Debug)]
@@ -51,19 +92,23 @@ pub struct Model {
     file: ModelFile,
     kind: InputKind,
     outputs: Vec<Output>,
+    output_ports: Vec<OutputPort>,
     fixed_batch: Option<usize>,
     fixed_size: Option<Size>,
 }
 
 impl Model {
-    /// The trained model that is compiled into the program: LRNNet C for CamVid's 11 classes at 360 x 480.
+    /// The trained model that is compiled in: LRNNet C for CamVid's 11 classes at 360 x 480. Its weights are for research
+    /// use only.
     ///
     /// # Errors
     ///
-    /// None in a released program.
-    pub fn embedded() -> Result<Self, ModelError> {
-        const BYTES: &[u8] = include_bytes!("../../models/lrnnet-c-camvid.onnx");
-        Self::from_bytes("compiled into the program", Cow::Borrowed(BYTES))
+    /// In a build without the feature `builtin-model`: that there is none.
+    pub fn builtin() -> Result<Self, ModelError> {
+        #[cfg(feature = "builtin-model")]
+        return Self::from_bytes(BUILTIN, include_bytes!("../../models/lrnnet-c-camvid.onnx").as_slice());
+        #[cfg(not(feature = "builtin-model"))]
+        Err(ModelError { name: BUILTIN.to_owned(), problem: ModelProblem::NotBuiltIn })
     }
 
     /// Reads the model file at `path`.
@@ -75,11 +120,12 @@ impl Model {
         let name = path.display().to_string();
         let read = || {
             let mut bytes = vec![];
-            File::open(path)?.take(MAX_FILE).read_to_end(&mut bytes)?;
+            // One byte more than a model may have, so that its reader sees the excess and says so.
+            File::open(path)?.take(ModelFile::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
         match read() {
-            Ok(bytes) => Self::from_bytes(&name, Cow::Owned(bytes)),
+            Ok(bytes) => Self::from_bytes(&name, bytes),
             Err(error) => Err(ModelError { name, problem: ModelProblem::Read(error) }),
         }
     }
@@ -89,8 +135,8 @@ impl Model {
     /// # Errors
     ///
     /// Bytes that are no model of this project.
-    pub fn from_bytes(name: &str, bytes: Cow<'static, [u8]>) -> Result<Self, ModelError> {
-        Self::understand(name.to_owned(), bytes).map_err(|problem| ModelError { name: name.to_owned(), problem })
+    pub fn from_bytes(name: &str, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, ModelError> {
+        Self::understand(name.to_owned(), bytes.into()).map_err(|problem| ModelError { name: name.to_owned(), problem })
     }
 
     fn understand(name: String, bytes: Cow<'static, [u8]>) -> Result<Self, ModelProblem> {
@@ -103,8 +149,14 @@ impl Model {
             (None, None) => None,
             _ => return Err(ModelProblem::Port { name: file.input().name.clone(), found: file.input().shape.clone() }),
         };
-        let outputs = file.outputs().iter().map(output_of).collect::<Result<_, _>>()?;
-        Ok(Self { name, bytes, kind, outputs, fixed_batch, fixed_size, file })
+        let classes = metadata.classes.names.len();
+        let output_ports: Vec<_> =
+            file.outputs().iter().map(|port| output_port(port, classes)).collect::<Result<_, _>>()?;
+        let outputs: Vec<_> = output_ports.iter().filter_map(|port| Some(port.head?.0)).collect();
+        if outputs.is_empty() {
+            return Err(ModelProblem::NoClasses(output_ports.into_iter().map(|port| port.name).collect()));
+        }
+        Ok(Self { name, bytes, kind, outputs, output_ports, fixed_batch, fixed_size, file })
     }
 
     /// What the model is called in messages: its path, or that it is compiled in.
@@ -132,9 +184,14 @@ impl Model {
         &self.file.input().name
     }
 
-    /// The outputs in the file's order, at least one.
+    /// The outputs that give classes, in the file's order, at least one.
     pub fn outputs(&self) -> &[Output] {
         &self.outputs
+    }
+
+    /// All outputs in the file's order.
+    pub fn output_ports(&self) -> &[OutputPort] {
+        &self.output_ports
     }
 
     /// Number of classes.
@@ -190,13 +247,19 @@ fn input_extents(kind: InputKind, port: &Port) -> Result<[Option<usize>; 3], Mod
     if port.element == element && channels == Some(3) && plausible { Ok(extents) } else { Err(wrong()) }
 }
 
-fn output_of(port: &Port) -> Result<Output, ModelProblem> {
-    match (port.name.as_str(), port.element, port.shape.len()) {
-        ("class_map", ElementType::Uint8, 3) => Ok(Output::ClassMap),
-        ("logits", ElementType::Float32, 4) => Ok(Output::Logits),
-        ("logits8", ElementType::Float32, 4) => Ok(Output::Logits8),
-        _ => Err(ModelProblem::Port { name: port.name.clone(), found: port.shape.clone() }),
+/// An output under a known name must hold what the name says; any other may hold anything.
+fn output_port(port: &Port, classes: usize) -> Result<OutputPort, ModelProblem> {
+    let known = [Output::ClassMap, Output::Logits, Output::Logits8].into_iter().find(|o| o.name() == port.name);
+    let holds = match known {
+        Some(Output::ClassMap) => port.element == ElementType::Uint8 && port.shape.len() == 3,
+        Some(Output::Logits | Output::Logits8) => port.element == ElementType::Float32 && port.shape.len() == 4,
+        None => true,
+    };
+    if !holds {
+        return Err(ModelProblem::Port { name: port.name.clone(), found: port.shape.clone() });
     }
+    let head = known.map(|output| (output, classes));
+    Ok(OutputPort { name: port.name.clone(), element: port.element, head, extents: port.shape.clone() })
 }
 
 /// A model that cannot be used.
@@ -208,10 +271,33 @@ pub struct ModelError {
     problem: ModelProblem,
 }
 
+impl ModelError {
+    /// The sort of the error: always [`ErrorKind::Model`].
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Model
+    }
+
+    /// What the model is called: its path, or that it is compiled in.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Why it cannot be used.
+    pub fn problem(&self) -> &ModelProblem {
+        &self.problem
+    }
+}
+
 /// Why a model cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelProblem {
+    /// There is no built-in model in this build.
+    #[error("this build has no model of its own (the crate feature `builtin-model`); name a model file")]
+    NotBuiltIn,
+    /// No output gives classes.
+    #[error("its outputs {0:?} give no classes; expected one of class_map, logits and logits8")]
+    NoClasses(Vec<String>),
     /// Not readable.
     #[error("cannot read the file: {0}")]
     Read(#[from] io::Error),

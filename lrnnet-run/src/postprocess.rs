@@ -2,7 +2,10 @@
 
 use lrnnet_graph::STRIDE;
 
+use crate::engine::{NamedTensor, Outputs, Values};
+use crate::model::{Model, Output};
 use crate::resize::Tap;
+use crate::segmenter::SegmentError;
 use crate::size::Size;
 
 /// Pixels worked on at a time, so that their best values stay in the cache.
@@ -15,6 +18,7 @@ const CHUNK: usize = 4096;
 pub struct ArgMax {
     best: Vec<f32>,
     row: Vec<f32>,
+    values: Vec<f32>,
 }
 
 impl ArgMax {
@@ -39,15 +43,15 @@ impl ArgMax {
         let small = Size::new(size.height / STRIDE, size.width / STRIDE);
         ids.clear();
         ids.resize(size.area(), 0);
-        let mut values = vec![0.0; size.width];
+        self.values.resize(size.width, 0.0);
         for (y, ids) in ids.chunks_exact_mut(size.width).enumerate() {
             let tap = Tap::new(y, size.height, small.height);
             self.restart(size.width);
             for (class, plane) in logits8.chunks_exact(small.area()).enumerate() {
                 let row = |index: usize| &plane[index * small.width..][..small.width];
                 blend_rows(row(tap.first), row(tap.second), tap.weight, &mut self.row);
-                stretch(&self.row, &mut values);
-                keep_best(&values, class as u8, &mut self.best, ids);
+                stretch(&self.row, &mut self.values);
+                keep_best(&self.values, class as u8, &mut self.best, ids);
             }
         }
     }
@@ -87,17 +91,31 @@ fn stretch(row: &[f32], out: &mut [f32]) {
     }
 }
 
-/// Brings class ids from one size to another: each pixel takes the id at the nearest pixel centre.
+/// Brings class ids from one size to another: each pixel takes the id at the nearest pixel centre. The room is reused.
+#[derive(Default)]
+pub struct NearestResizer {
+    columns: Vec<usize>,
+}
+
+impl NearestResizer {
+    /// Fills `out`, `[h, w]` of `to`, from `ids`, `[h, w]` of `from`.
+    pub fn resize(&mut self, ids: &[u8], from: Size, to: Size, out: &mut [u8]) {
+        if from == to {
+            return out.copy_from_slice(ids);
+        }
+        self.columns.clear();
+        self.columns.extend((0..to.width).map(|x| nearest(x, to.width, from.width)));
+        for (y, out) in out.chunks_exact_mut(to.width).enumerate() {
+            let row = &ids[nearest(y, to.height, from.height) * from.width..][..from.width];
+            out.iter_mut().zip(&self.columns).for_each(|(out, &x)| *out = row[x]);
+        }
+    }
+}
+
+/// As [`NearestResizer`] does, once.
 pub fn resize_nearest(ids: &[u8], from: Size, to: Size) -> Vec<u8> {
-    if from == to {
-        return ids.to_vec();
-    }
-    let columns: Vec<usize> = (0..to.width).map(|x| nearest(x, to.width, from.width)).collect();
-    let mut out = Vec::with_capacity(to.area());
-    for y in 0..to.height {
-        let row = &ids[nearest(y, to.height, from.height) * from.width..][..from.width];
-        out.extend(columns.iter().map(|&x| row[x]));
-    }
+    let mut out = vec![0; to.area()];
+    NearestResizer::default().resize(ids, from, to, &mut out);
     out
 }
 
@@ -106,16 +124,107 @@ fn nearest(i: usize, target: usize, source: usize) -> usize {
     (2 * i + 1) * source / (2 * target)
 }
 
-/// Number of pixels of each of `classes` classes; an id beyond them is returned as an error.
-pub fn count_classes(ids: &[u8], classes: usize) -> Result<Vec<u64>, u8> {
-    let mut counts = [0u64; 256];
+/// Adds the pixels of each class to `counts`, by class id; an id beyond them is returned as an error.
+pub fn count_classes(ids: &[u8], counts: &mut [u64]) -> Result<(), u8> {
+    let mut all = [0u64; 256];
     for &id in ids {
-        counts[usize::from(id)] += 1;
+        all[usize::from(id)] += 1;
     }
-    match (classes..256).find(|&id| counts[id] > 0) {
+    let classes = counts.len().min(256);
+    counts.iter_mut().zip(all).for_each(|(count, found)| *count += found);
+    match (classes..256).find(|&id| all[id] > 0) {
         Some(id) => Err(id as u8),
-        None => Ok(counts[..classes.min(256)].to_vec()),
+        None => Ok(()),
     }
+}
+
+/// Makes masks of what a network puts out, reusing its buffers.
+pub struct Postprocessor {
+    head: Output,
+    classes: usize,
+    argmax: ArgMax,
+    resizer: NearestResizer,
+    ids: Vec<u8>,
+    counts: Vec<u64>,
+}
+
+impl Postprocessor {
+    /// For the outputs of `model`, from whichever of them gives class ids with least work.
+    pub fn new(model: &Model) -> Self {
+        let cheapest = [Output::ClassMap, Output::Logits, Output::Logits8];
+        let head = cheapest.into_iter().find(|output| model.outputs().contains(output));
+        let head = head.expect("a model has at least one output");
+        let classes = model.classes();
+        Self {
+            head,
+            classes,
+            argmax: ArgMax::default(),
+            resizer: NearestResizer::default(),
+            ids: vec![],
+            counts: vec![0; classes],
+        }
+    }
+
+    /// Fills `mask`, `[h, w]` of `target`, with the class ids of picture `index` of a run at `size`, and gives the number
+    /// of pixels of each class, by class id.
+    ///
+    /// # Errors
+    ///
+    /// Outputs that are not what the model promises, a mask of another size, or an id that is no class.
+    pub fn mask(
+        &mut self,
+        outputs: &Outputs,
+        index: usize,
+        size: Size,
+        target: Size,
+        mask: &mut [u8],
+    ) -> Result<&[u64], SegmentError> {
+        if mask.len() != target.area() {
+            return Err(SegmentError::MaskSize { found: mask.len(), expected: target });
+        }
+        let tensor = promised(outputs, self.head, self.classes, size)?;
+        let each = self.head.values(self.classes, size);
+        let part = index * each..(index + 1) * each;
+        let ids = match (self.head, tensor.values()) {
+            (Output::ClassMap, Values::U8(ids)) => ids.get(part),
+            (Output::Logits, Values::F32(logits)) => logits.get(part).map(|logits| {
+                self.argmax.full(logits, size, &mut self.ids);
+                &*self.ids
+            }),
+            (Output::Logits8, Values::F32(logits)) => logits.get(part).map(|logits| {
+                self.argmax.upsampled(logits, size, &mut self.ids);
+                &*self.ids
+            }),
+            _ => None,
+        };
+        let ids = ids.ok_or_else(|| unpromised(tensor, self.head, self.classes, size))?;
+        self.resizer.resize(ids, size, target, mask);
+        self.counts.fill(0);
+        count_classes(mask, &mut self.counts).map_err(|id| SegmentError::ClassId { id, classes: self.classes })?;
+        Ok(&self.counts)
+    }
+}
+
+/// The tensor of `output`, which must have the extents that the model promises for pictures of `size`.
+pub(crate) fn promised(
+    outputs: &Outputs,
+    output: Output,
+    classes: usize,
+    size: Size,
+) -> Result<&NamedTensor, SegmentError> {
+    let tensor = outputs.get(output.name()).ok_or(SegmentError::NoOutput { output })?;
+    let Size { height, width } = output.size(size);
+    let holds = match (output, tensor.shape()) {
+        (Output::ClassMap, &[_, h, w]) => (h, w) == (height, width),
+        (Output::Logits | Output::Logits8, &[_, c, h, w]) => (c, h, w) == (classes, height, width),
+        _ => false,
+    };
+    if holds { Ok(tensor) } else { Err(unpromised(tensor, output, classes, size)) }
+}
+
+fn unpromised(tensor: &NamedTensor, output: Output, classes: usize, size: Size) -> SegmentError {
+    let batch = tensor.shape().first().copied().unwrap_or(1);
+    SegmentError::OutputShape { output, found: tensor.shape().to_vec(), expected: output.shape(batch, classes, size) }
 }
 
 #[cfg(test)]
@@ -178,7 +287,8 @@ mod tests {
 
     #[test]
     fn foreign_ids_are_not_counted_as_classes() {
-        assert_eq!(count_classes(&[0, 2, 2], 3), Ok(vec![1, 0, 2]));
-        assert_eq!(count_classes(&[0, 3], 3), Err(3));
+        let mut counts = [0; 3];
+        assert_eq!((count_classes(&[0, 2, 2], &mut counts), counts), (Ok(()), [1, 0, 2]));
+        assert_eq!(count_classes(&[0, 3], &mut counts), Err(3));
     }
 }

@@ -1,11 +1,9 @@
 //! From a picture to the network's input: resize, then normalise.
 
-use std::slice;
-
-use image::RgbImage;
 use lrnnet_graph::{InputKind, Metadata};
 
 use crate::engine::{Data, Input};
+use crate::frame::Frame;
 use crate::resize::Resizer;
 use crate::size::Size;
 
@@ -13,7 +11,7 @@ use crate::size::Size;
 pub struct Preprocessor {
     resizer: Resizer,
     /// `(x / 255 - mean) / std` of every byte, by channel; none where the graph does that itself.
-    normalized: Option<[[f32; 256]; 3]>,
+    normalized: Option<Box<[[f32; 256]; 3]>>,
     planes: Vec<f32>,
     bytes: Vec<u8>,
 }
@@ -26,47 +24,49 @@ impl Preprocessor {
             std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / std)
         };
         let normalized = match kind {
-            InputKind::F32Nchw => Some(std::array::from_fn(table)),
+            InputKind::F32Nchw => Some(Box::new(std::array::from_fn(table))),
             InputKind::U8Nhwc => None,
         };
         Self { resizer: Resizer::default(), normalized, planes: vec![], bytes: vec![] }
     }
 
-    /// `picture` as the input `[1, 3, h, w]` of floats or `[1, h, w, 3]` of bytes, at `size`.
+    /// `frame` as the input `[1, 3, h, w]` of floats or `[1, h, w, 3]` of bytes, at `size`.
     ///
     /// # Panics
     ///
-    /// When the picture or `size` has no pixels.
-    pub fn prepare<'a>(&'a mut self, picture: &'a RgbImage, size: Size) -> Input<'a> {
-        self.prepare_batch(slice::from_ref(picture), size)
+    /// When `size` has no pixels.
+    pub fn prepare<'a>(&'a mut self, frame: Frame<'a>, size: Size) -> Input<'a> {
+        self.prepare_batch(&[frame], 1, size)
     }
 
-    /// `pictures` as the input `[n, 3, h, w]` of floats or `[n, h, w, 3]` of bytes, at `size`.
+    /// `frames` as the first of `batch` pictures of the input `[batch, 3, h, w]` of floats or `[batch, h, w, 3]` of
+    /// bytes, at `size`. Places without a picture hold what was there before or zeros.
     ///
     /// # Panics
     ///
-    /// When a picture or `size` has no pixels.
-    pub fn prepare_batch<'a>(&'a mut self, pictures: &'a [RgbImage], size: Size) -> Input<'a> {
-        let data = match (&self.normalized, pictures) {
+    /// When there are more frames than places, or `size` has no pixels.
+    pub fn prepare_batch<'a>(&'a mut self, frames: &[Frame<'a>], batch: usize, size: Size) -> Input<'a> {
+        assert!(frames.len() <= batch, "{} pictures for {batch} places", frames.len());
+        let values = 3 * size.area();
+        let data = match (&self.normalized, frames) {
             // A picture's own bytes go in as they are, where they can.
-            (None, [picture]) => Data::U8Nhwc(self.resizer.resize(picture, size)),
+            (None, [frame]) if batch == 1 => Data::U8Nhwc(self.resizer.resize(*frame, size)),
             (None, _) => {
-                self.bytes.clear();
-                for picture in pictures {
-                    self.bytes.extend_from_slice(self.resizer.resize(picture, size));
+                self.bytes.resize(batch * values, 0);
+                for (frame, bytes) in frames.iter().zip(self.bytes.chunks_exact_mut(values)) {
+                    bytes.copy_from_slice(self.resizer.resize(*frame, size));
                 }
                 Data::U8Nhwc(&self.bytes)
             }
             (Some(tables), _) => {
-                let values = 3 * size.area();
-                self.planes.resize(pictures.len() * values, 0.0);
-                for (picture, planes) in pictures.iter().zip(self.planes.chunks_exact_mut(values)) {
-                    normalize(self.resizer.resize(picture, size), tables, planes);
+                self.planes.resize(batch * values, 0.0);
+                for (frame, planes) in frames.iter().zip(self.planes.chunks_exact_mut(values)) {
+                    normalize(self.resizer.resize(*frame, size), tables, planes);
                 }
                 Data::F32Nchw(&self.planes)
             }
         };
-        Input { data, batch: pictures.len(), size }
+        Input { data, batch, size }
     }
 }
 

@@ -3,33 +3,37 @@
 mod builder;
 mod error;
 
-use std::slice;
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use image::{GrayImage, RgbImage};
+use image::GrayImage;
 use lrnnet_graph::Metadata;
 
 pub use self::builder::SegmenterBuilder;
+use self::builder::{check_batch, check_size};
 pub use self::error::{BuildError, SegmentError};
 use crate::device::Device;
 use crate::engine::{Engine, EngineError, Outputs};
+use crate::frame::Frame;
 use crate::model::{Model, Output};
-use crate::postprocess::{ArgMax, count_classes, resize_nearest};
+use crate::postprocess::{Postprocessor, promised};
 use crate::preprocess::Preprocessor;
-use crate::resize::size_of;
 use crate::size::Size;
 
-/// A trained network on a device, ready for pictures.
+/// A trained network on a device, ready for pictures: [`Preprocessor`], [`Engine`] and [`Postprocessor`] one after the
+/// other.
 ///
 /// Runs take `&mut self`, since the runtimes and the reused buffers serve one picture at a time: use one segmenter per
-/// thread.
+/// thread. It may move from thread to thread.
 ///
 /// ```
 /// use image::RgbImage;
 /// use lrnnet_run::{Device, Segmenter};
 ///
-/// // The trained CamVid model is part of the program; `Device::Tract` needs nothing installed.
-/// let mut segmenter = Segmenter::builder().device(Device::Tract).build()?;
+/// // The trained CamVid model is part of the crate; `Device::TRACT` needs nothing installed.
+/// # #[cfg(all(feature = "tract", feature = "builtin-model"))]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut segmenter = Segmenter::builder().device(Device::TRACT).build()?;
 /// let picture = RgbImage::from_pixel(96, 64, image::Rgb([90, 120, 200]));
 /// let segmentation = segmenter.segment(&picture)?;
 ///
@@ -38,21 +42,26 @@ use crate::size::Size;
 /// let id = segmentation.mask.get_pixel(0, 0).0[0];
 /// println!("{}", segmenter.metadata().classes.names[usize::from(id)]);
 /// assert_eq!(segmentation.class_pixels.iter().sum::<u64>(), 96 * 64);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(())
+/// # }
+/// # #[cfg(not(all(feature = "tract", feature = "builtin-model")))]
+/// # fn main() {}
 /// ```
-pub struct Segmenter {
+pub struct Segmenter<E = Box<dyn Engine>> {
     model: Model,
-    engine: Box<dyn Engine>,
-    device: Device,
+    engine: E,
+    /// Of an engine that this crate opened.
+    device: Option<Device>,
     passed_over: Vec<(Device, EngineError)>,
     image_size: Option<Size>,
     batch: usize,
-    /// Input size of the last run, whose outputs are as the model promises.
-    segmented: Option<Size>,
+    /// Input size of the last run and its number of pictures, if it went well.
+    segmented: Option<(Size, usize)>,
     preprocessor: Preprocessor,
-    argmax: ArgMax,
     outputs: Outputs,
-    ids: Vec<u8>,
+    postprocessor: Postprocessor,
+    /// Pixels by class of each picture of the last run.
+    class_pixels: Vec<u64>,
 }
 
 /// What a network makes of a picture.
@@ -62,6 +71,15 @@ pub struct Segmentation {
     pub mask: GrayImage,
     /// Number of pixels of each class, by class id.
     pub class_pixels: Vec<u64>,
+    /// Height and width at which the network ran.
+    pub input_size: Size,
+    /// Where the time went.
+    pub timings: Timings,
+}
+
+/// How a run went.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
     /// Height and width at which the network ran.
     pub input_size: Size,
     /// Where the time went.
@@ -79,7 +97,7 @@ pub struct Timings {
     pub post: Duration,
 }
 
-/// Scores of the last picture, row-major; of a batch, its first.
+/// Scores of a picture of the last run, row-major.
 #[derive(Clone, Copy, Debug)]
 pub struct Logits<'a> {
     /// Values, `[classes, height, width]`.
@@ -95,77 +113,166 @@ impl Segmenter {
     pub fn builder() -> SegmenterBuilder {
         SegmenterBuilder::default()
     }
+}
 
-    /// Segments `picture`, with a segmenter for one picture at a time.
+impl<E: Engine> Segmenter<E> {
+    /// A segmenter of a loaded model and an engine of the caller's, for as many pictures at a time as the model has
+    /// fixed, else one.
+    pub fn new(model: Model, engine: E) -> Self {
+        let batch = model.fixed_batch().unwrap_or(1);
+        Self::assemble(model, engine, None, batch)
+    }
+
+    fn assemble(model: Model, engine: E, image_size: Option<Size>, batch: usize) -> Self {
+        Self {
+            device: None,
+            passed_over: vec![],
+            image_size,
+            batch,
+            segmented: None,
+            preprocessor: Preprocessor::new(model.input_kind(), model.metadata()),
+            outputs: Outputs::default(),
+            postprocessor: Postprocessor::new(&model),
+            class_pixels: vec![],
+            engine,
+            model,
+        }
+    }
+
+    /// The same for inputs of `size`, as [`SegmenterBuilder::image_size`].
+    ///
+    /// # Errors
+    ///
+    /// A size that the model cannot take.
+    pub fn with_image_size(mut self, size: Size) -> Result<Self, BuildError> {
+        check_size(&self.model, Some(size))?;
+        self.image_size = Some(size);
+        Ok(self)
+    }
+
+    /// The same for up to `batch` pictures a run, as [`SegmenterBuilder::batch`].
+    ///
+    /// # Errors
+    ///
+    /// A model that takes another number only.
+    pub fn with_batch(mut self, batch: NonZeroUsize) -> Result<Self, BuildError> {
+        check_batch(&self.model, batch.get())?;
+        self.batch = batch.get();
+        Ok(self)
+    }
+
+    /// The same with another view of the engine.
+    fn map_engine<F>(self, map: impl FnOnce(E) -> F) -> Segmenter<F> {
+        Segmenter {
+            engine: map(self.engine),
+            model: self.model,
+            device: self.device,
+            passed_over: self.passed_over,
+            image_size: self.image_size,
+            batch: self.batch,
+            segmented: self.segmented,
+            preprocessor: self.preprocessor,
+            outputs: self.outputs,
+            postprocessor: self.postprocessor,
+            class_pixels: self.class_pixels,
+        }
+    }
+
+    /// Segments `picture`: a `&RgbImage` or a [`Frame`].
     ///
     /// # Errors
     ///
     /// A picture without pixels, a run that fails, or an output that is not what the model's metadata says.
-    pub fn segment(&mut self, picture: &RgbImage) -> Result<Segmentation, SegmentError> {
-        let mut segmentations = self.segment_batch(slice::from_ref(picture))?;
+    pub fn segment<'f, P>(&mut self, picture: P) -> Result<Segmentation, SegmentError>
+    where
+        P: TryInto<Frame<'f>>,
+        SegmentError: From<P::Error>,
+    {
+        let mut segmentations = self.segment_batch(&[picture.try_into()?])?;
         Ok(segmentations.pop().expect("one picture has one segmentation"))
     }
 
-    /// Segments as many pictures as the segmenter was built for ([`SegmenterBuilder::batch`]) in one run. All are
-    /// brought to the input size of the first. The timings, which all of them get, are those of the whole batch.
+    /// Segments up to as many pictures as the segmenter was built for ([`SegmenterBuilder::batch`]) in one run, which
+    /// takes the time of a full one. All are brought to the input size of the first. The timings, which all of them
+    /// get, are those of the whole batch.
     ///
     /// # Errors
     ///
-    /// As for [`segment`](Self::segment), and another number of pictures.
-    pub fn segment_batch(&mut self, pictures: &[RgbImage]) -> Result<Vec<Segmentation>, SegmentError> {
-        let input_size = self.input_size(pictures)?;
+    /// As for [`segment`](Self::segment), and no picture or too many.
+    pub fn segment_batch(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Segmentation>, SegmentError> {
+        let mut masks: Vec<_> = frames.iter().map(|frame| blank(frame.size())).collect();
+        let mut buffers: Vec<&mut [u8]> = masks.iter_mut().map(|mask| &mut **mask).collect();
+        let Run { input_size, timings } = self.segment_batch_into(frames, &mut buffers)?;
+        let segmentation = |(index, mask)| {
+            let class_pixels = self.class_pixels(index).expect("each picture was counted").to_vec();
+            Segmentation { mask, class_pixels, input_size, timings }
+        };
+        Ok(masks.into_iter().enumerate().map(segmentation).collect())
+    }
+
+    /// Segments `frame` into `mask`, which has a byte for each of its pixels. Once buffers have grown to the sizes at
+    /// hand, nothing is allocated but what the runtime allocates itself.
+    ///
+    /// # Errors
+    ///
+    /// As for [`segment`](Self::segment), and a buffer of another size.
+    pub fn segment_into(&mut self, frame: Frame<'_>, mask: &mut [u8]) -> Result<Run, SegmentError> {
+        self.segment_batch_into(&[frame], &mut [mask])
+    }
+
+    /// Segments each of `frames` into the buffer of `masks` at its place; see [`segment_batch`](Self::segment_batch) and
+    /// [`segment_into`](Self::segment_into).
+    ///
+    /// # Errors
+    ///
+    /// As for these two, and another number of buffers.
+    pub fn segment_batch_into(&mut self, frames: &[Frame<'_>], masks: &mut [&mut [u8]]) -> Result<Run, SegmentError> {
+        let input_size = self.input_size(frames)?;
+        if masks.len() != frames.len() {
+            return Err(SegmentError::Masks { found: masks.len(), expected: frames.len() });
+        }
         self.engine.prepare(self.batch, input_size)?;
 
         let start = Instant::now();
-        let input = self.preprocessor.prepare_batch(pictures, input_size);
+        let input = self.preprocessor.prepare_batch(frames, self.batch, input_size);
         let prepared = Instant::now();
         self.segmented = None;
         self.engine.run(&input, &mut self.outputs)?;
-        let run = Instant::now();
-        self.check_outputs(input_size)?;
-        self.segmented = Some(input_size);
-        let masks = pictures.iter().enumerate().map(|(index, picture)| self.mask(index, input_size, size_of(picture)));
-        let masks = masks.collect::<Result<Vec<_>, _>>()?;
-        let timings = Timings { pre: prepared - start, infer: run - prepared, post: run.elapsed() };
-
-        let segmentation = |(mask, class_pixels)| Segmentation { mask, class_pixels, input_size, timings };
-        Ok(masks.into_iter().map(segmentation).collect())
+        let ran = Instant::now();
+        for &output in self.model.outputs() {
+            promised(&self.outputs, output, self.model.classes(), input_size)?;
+        }
+        self.class_pixels.clear();
+        for (index, (frame, mask)) in frames.iter().zip(masks).enumerate() {
+            let counts = self.postprocessor.mask(&self.outputs, index, input_size, frame.size(), mask)?;
+            self.class_pixels.extend_from_slice(counts);
+        }
+        self.segmented = Some((input_size, frames.len()));
+        let timings = Timings { pre: prepared - start, infer: ran - prepared, post: ran.elapsed() };
+        Ok(Run { input_size, timings })
     }
 
-    /// Puts `pictures` where the network reads them, for [`run_held`](Self::run_held).
-    ///
-    /// # Errors
-    ///
-    /// As for [`segment_batch`](Self::segment_batch).
-    pub fn hold(&mut self, pictures: &[RgbImage]) -> Result<(), SegmentError> {
-        let input_size = self.input_size(pictures)?;
-        self.engine.prepare(self.batch, input_size)?;
-        Ok(self.engine.hold(&self.preprocessor.prepare_batch(pictures, input_size))?)
+    /// Pixels of each class of picture `index` of the last run, by class id; none after a run that failed.
+    pub fn class_pixels(&self, index: usize) -> Option<&[u64]> {
+        self.segmented?;
+        self.class_pixels.chunks_exact(self.model.classes()).nth(index)
     }
 
-    /// Runs the network alone on the pictures that are held, without a copy, and leaves its output where it is. This
-    /// is for measurements.
-    ///
-    /// # Errors
-    ///
-    /// A run that fails, and that nothing is held.
-    pub fn run_held(&mut self) -> Result<Duration, SegmentError> {
-        let start = Instant::now();
-        self.engine.run_held()?;
-        Ok(start.elapsed())
-    }
-
-    /// Scores of the picture segmented last, where the model's head puts them out; none before or after a run that
+    /// Scores of picture `index` of the last run, where the model's head puts them out; none before or after a run that
     /// failed.
-    pub fn logits(&self) -> Option<Logits<'_>> {
-        let size = self.segmented?;
-        let (output, values) = match &self.outputs {
-            Outputs { logits, .. } if !logits.is_empty() => (Output::Logits, logits),
-            Outputs { logits8, .. } if !logits8.is_empty() => (Output::Logits8, logits8),
-            _ => return None,
-        };
-        let values = &values[..self.values(output, 1, size)];
-        Some(Logits { values, classes: self.model.classes(), size: output.size(size) })
+    pub fn logits(&self, index: usize) -> Option<Logits<'_>> {
+        let (size, _) = self.segmented.filter(|(_, pictures)| index < *pictures)?;
+        let classes = self.model.classes();
+        let scores = [Output::Logits, Output::Logits8].into_iter();
+        let output = scores.into_iter().find(|output| self.model.outputs().contains(output))?;
+        let each = output.values(classes, size);
+        let values = self.outputs.floats(output.name())?.get(index * each..(index + 1) * each)?;
+        Some(Logits { values, classes, size: output.size(size) })
+    }
+
+    /// Everything that the last run put out, under the names of the graph.
+    pub fn outputs(&self) -> &Outputs {
+        &self.outputs
     }
 
     /// What the model says of itself: class names, palette, statistics and more.
@@ -178,8 +285,13 @@ impl Segmenter {
         &self.model
     }
 
-    /// The device in use; never [`Device::Auto`].
-    pub fn device(&self) -> Device {
+    /// The engine, for what it can do besides.
+    pub fn engine_mut(&mut self) -> &mut E {
+        &mut self.engine
+    }
+
+    /// The device in use; `None` with an engine of the caller's.
+    pub fn device(&self) -> Option<Device> {
         self.device
     }
 
@@ -188,97 +300,124 @@ impl Segmenter {
         self.engine.description()
     }
 
-    /// The better devices that [`Device::Auto`] tried before, each with the reason why it is not used.
+    /// The better devices that were tried before, each with the reason why it is not used.
     pub fn passed_over(&self) -> &[(Device, EngineError)] {
         &self.passed_over
     }
 
-    /// The input size for `pictures`, of which there must be the right number, with pixels.
-    fn input_size(&self, pictures: &[RgbImage]) -> Result<Size, SegmentError> {
-        if pictures.len() != self.batch {
-            return Err(SegmentError::Batch { found: pictures.len(), expected: self.batch });
-        }
-        if pictures.iter().any(|picture| size_of(picture).area() == 0) {
-            return Err(SegmentError::NoPixels);
-        }
-        let first = || pictures.first().map_or(self.model.trained_size(), size_of);
-        Ok(self.image_size.unwrap_or_else(|| self.model.input_size(first())))
+    /// Pictures per run.
+    pub fn batch(&self) -> usize {
+        self.batch
     }
 
-    /// Whether every output has the size that the model promises.
-    fn check_outputs(&self, size: Size) -> Result<(), SegmentError> {
-        for &output in self.model.outputs() {
-            let found = match output {
-                Output::ClassMap => self.outputs.class_map.len(),
-                Output::Logits => self.outputs.logits.len(),
-                Output::Logits8 => self.outputs.logits8.len(),
-            };
-            let expected = self.values(output, self.batch, size);
-            if found != expected {
-                return Err(SegmentError::OutputSize { output, found, expected });
+    /// The input size for `frames`, of which there must be the right number.
+    fn input_size(&self, frames: &[Frame<'_>]) -> Result<Size, SegmentError> {
+        match frames {
+            [first, ..] if frames.len() <= self.batch => {
+                Ok(self.image_size.unwrap_or_else(|| self.model.input_size(first.size())))
             }
+            _ => Err(SegmentError::Batch { found: frames.len(), max: self.batch }),
         }
-        Ok(())
     }
+}
 
-    /// Number of values of an output for `batch` pictures of the input size `size`.
-    fn values(&self, output: Output, batch: usize, size: Size) -> usize {
-        output.shape(batch, self.model.classes(), size).iter().product()
-    }
-
-    /// The mask of picture `index` at its own size, and its pixels by class.
-    fn mask(&mut self, index: usize, size: Size, own_size: Size) -> Result<(GrayImage, Vec<u64>), SegmentError> {
-        let classes = self.model.classes();
-        let mask = resize_nearest(self.ids(index, size), size, own_size);
-        let class_pixels = count_classes(&mask, classes).map_err(|id| SegmentError::ClassId { id, classes })?;
-        let mask = GrayImage::from_raw(own_size.width as u32, own_size.height as u32, mask);
-        Ok((mask.expect("one id per pixel"), class_pixels))
-    }
-
-    /// Class ids of picture `index` at the input's size, from whichever output gives them with least work.
-    fn ids(&mut self, index: usize, size: Size) -> &[u8] {
-        let cheapest = [Output::ClassMap, Output::Logits, Output::Logits8];
-        let output = cheapest.into_iter().find(|output| self.model.outputs().contains(output));
-        let output = output.expect("a model has at least one output");
-        let values = self.values(output, 1, size);
-        let own = index * values..(index + 1) * values;
-        match output {
-            Output::ClassMap => return &self.outputs.class_map[own],
-            Output::Logits => self.argmax.full(&self.outputs.logits[own], size, &mut self.ids),
-            Output::Logits8 => self.argmax.upsampled(&self.outputs.logits8[own], size, &mut self.ids),
-        }
-        &self.ids
-    }
+fn blank(size: Size) -> GrayImage {
+    GrayImage::new(size.width as u32, size.height as u32)
 }
 
 #[cfg(test)]
 mod tests {
+    use image::RgbImage;
     use lrnnet_graph::onnx::Opset;
     use lrnnet_graph::{Config, Form, Head, InputSize, Network, Origin, Settings, synthetic};
 
     use super::*;
+    use crate::engine::{Data, Input};
 
-    #[test]
-    fn logits_are_those_of_the_last_run_whatever_is_held_since() {
-        let (size, head) = (InputSize::Dynamic, Head::Logits8);
+    fn model(size: InputSize, head: Head) -> Model {
         let settings = Settings { size, head, trained_size: [64, 128], ..Settings::camvid() };
         let network = Network::new(Config::new(settings).unwrap());
         let weights = synthetic::weights(&network);
         let origin = Origin { weights_sha256: String::new(), exporter: "test".into() };
-        let bytes = network.bind(weights).unwrap().rewrite(Form::DEPLOY).unwrap().to_onnx(Opset::default(), &origin);
-        let mut segmenter = Segmenter::builder().model_bytes(bytes).device(Device::Tract).build().unwrap();
-        // A dynamic model runs near the size it was trained for, so what differs is the aspect ratio.
-        let (wide, narrow) = (RgbImage::new(256, 64), RgbImage::new(64, 64));
-        let found = |segmenter: &Segmenter| segmenter.logits().map(|logits| (logits.values.len(), logits.size));
+        Model::from_bytes(
+            "test",
+            network.bind(weights).unwrap().rewrite(Form::DEPLOY).unwrap().to_onnx(Opset::default(), &origin),
+        )
+        .unwrap()
+    }
 
-        segmenter.hold(slice::from_ref(&wide)).unwrap();
+    /// Scores each class by how near a byte of the picture is to it.
+    struct Toy;
+
+    impl Engine for Toy {
+        fn prepare(&mut self, _: usize, _: Size) -> Result<(), EngineError> {
+            Ok(())
+        }
+
+        fn run(&mut self, input: &Input<'_>, outputs: &mut Outputs) -> Result<(), EngineError> {
+            let Data::F32Nchw(values) = input.data else { unreachable!() };
+            let Size { height, width } = Size::new(input.size.height / 8, input.size.width / 8);
+            let first = |picture: usize| values[picture * 3 * input.size.area()];
+            let logit = |i: usize| -(first(i / (11 * height * width)) - (i / (height * width) % 11) as f32).abs();
+            let logits: Vec<f32> = (0..input.batch * 11 * height * width).map(logit).collect();
+            outputs.set("logits8", &[input.batch, 11, height, width], &logits[..]);
+            Ok(())
+        }
+
+        fn description(&self) -> &str {
+            "toy"
+        }
+    }
+
+    #[test]
+    fn a_segmenter_and_its_builder_move_between_threads() {
+        fn assert_send<T: Send>() {}
+        assert_send::<Segmenter>();
+        assert_send::<SegmenterBuilder>();
+    }
+
+    #[test]
+    fn logits_are_those_of_the_last_run() {
+        let mut segmenter = Segmenter::new(model(InputSize::Dynamic, Head::Logits8), Toy);
+        let found = |segmenter: &Segmenter<Toy>| segmenter.logits(0).map(|logits| (logits.values.len(), logits.size));
         assert_eq!(found(&segmenter), None, "nothing is segmented yet");
-        let size = segmenter.segment(&narrow).unwrap().input_size;
+        let size = segmenter.segment(&RgbImage::new(64, 64)).unwrap().input_size;
         let expected = Some((11 * size.area() / 64, Size::new(size.height / 8, size.width / 8)));
         assert_eq!(found(&segmenter), expected);
-        segmenter.hold(slice::from_ref(&wide)).unwrap();
-        assert_eq!(found(&segmenter), expected, "holding a picture runs nothing");
         assert!(segmenter.segment(&RgbImage::new(0, 0)).is_err());
         assert_eq!(found(&segmenter), expected, "a picture that is refused runs nothing");
+        assert!(segmenter.logits(1).is_none());
+    }
+
+    #[test]
+    fn a_batch_that_is_not_full_gives_its_pictures_masks() {
+        let size = InputSize::Static { batch: 3, height: 64, width: 128 };
+        let mut segmenter = Segmenter::new(model(size, Head::Logits8), Toy);
+        // Normalised, white is near class 2 and black near class 0.
+        let pictures = [255, 0].map(|value| RgbImage::from_pixel(16, 8, image::Rgb([value; 3])));
+        let frames = pictures.each_ref().map(|picture| Frame::try_from(picture).unwrap());
+        let found = segmenter.segment_batch(&frames).unwrap();
+        assert_eq!(found.len(), 2);
+        assert!(found[0].mask.iter().all(|id| *id == 2) && found[1].mask.iter().all(|id| *id == 0), "{found:?}");
+        assert_eq!((found[0].class_pixels[2], found[1].class_pixels[0]), (128, 128));
+        assert_ne!(segmenter.logits(0).unwrap().values, segmenter.logits(1).unwrap().values);
+        assert!(segmenter.logits(2).is_none(), "there were two pictures");
+        for wrong in [&frames.repeat(2)[..], &[]] {
+            let error = segmenter.segment_batch(wrong).unwrap_err();
+            assert!(matches!(error, SegmentError::Batch { max: 3, .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn buffers_that_do_not_fit_are_refused() {
+        let size = InputSize::Static { batch: 2, height: 64, width: 128 };
+        let mut segmenter = Segmenter::new(model(size, Head::Logits8), Toy);
+        let picture = RgbImage::new(16, 8);
+        let frame = Frame::try_from(&picture).unwrap();
+        let error = segmenter.segment_into(frame, &mut [0; 127]).unwrap_err();
+        assert!(matches!(error, SegmentError::MaskSize { found: 127, .. }), "{error}");
+        assert!(segmenter.logits(0).is_none() && segmenter.class_pixels(0).is_none(), "the run failed");
+        let error = segmenter.segment_batch_into(&[frame, frame], &mut [&mut [0; 128]]).unwrap_err();
+        assert!(matches!(error, SegmentError::Masks { found: 1, expected: 2 }), "{error}");
     }
 }

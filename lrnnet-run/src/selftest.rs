@@ -5,7 +5,8 @@ use lrnnet_graph::{SelfTest, synthetic};
 use sha2::{Digest, Sha256};
 
 use crate::engine::{Engine, EngineError, Outputs};
-use crate::model::Model;
+use crate::frame::Frame;
+use crate::model::{Model, Output};
 use crate::postprocess::ArgMax;
 use crate::preprocess::Preprocessor;
 use crate::size::Size;
@@ -48,10 +49,12 @@ pub fn run(model: &Model, engine: &mut dyn Engine) -> Result<Verdict, SelfTestEr
     }
     let mut preprocessor = Preprocessor::new(model.input_kind(), model.metadata());
     let mut outputs = Outputs::default();
-    let pictures = vec![picture(size); model.fixed_batch().unwrap_or(1)];
-    engine.prepare(pictures.len(), size)?;
-    engine.run(&preprocessor.prepare_batch(&pictures, size), &mut outputs)?;
-    outputs.keep_first(pictures.len());
+    let batch = model.fixed_batch().unwrap_or(1);
+    let picture = picture(size);
+    let frame = Frame::try_from(&picture).expect("the picture has pixels");
+    engine.prepare(batch, size)?;
+    engine.run(&preprocessor.prepare_batch(&vec![frame; batch], batch, size), &mut outputs)?;
+    outputs.keep_first(batch);
     Ok(judge(record, &class_ids(&outputs, model.classes())))
 }
 
@@ -75,10 +78,11 @@ pub fn record(size: Size, ids: &[u8], classes: usize, near_ties: u64) -> SelfTes
 
 /// The class map of `outputs`: the graph's own, or else the index of the largest logit of each position.
 pub fn class_ids(outputs: &Outputs, classes: usize) -> Vec<u8> {
-    if !outputs.class_map.is_empty() {
-        return outputs.class_map.clone();
+    if let Some(ids) = outputs.bytes(Output::ClassMap.name()) {
+        return ids.to_vec();
     }
-    let logits = if outputs.logits.is_empty() { &outputs.logits8 } else { &outputs.logits };
+    let scores = [Output::Logits, Output::Logits8].into_iter().find_map(|output| outputs.floats(output.name()));
+    let logits = scores.unwrap_or_default();
     // The shape of the map does not matter here, only its positions do.
     let positions = Size::new(1, logits.len() / classes.max(1));
     let mut ids = vec![];
@@ -120,7 +124,7 @@ fn sha256(bytes: &[u8]) -> String {
 #[non_exhaustive]
 pub enum SelfTestError {
     /// Nothing to compare with.
-    #[error("the file holds no self-test; export it again (without --no-verify)")]
+    #[error("the file holds no self-test; export it again with verification")]
     None,
     /// A picture of a later version.
     #[error("the self-test wants the picture {0:?}; expected {known:?}; use a program of the file's version", known = SelfTest::PICTURE)]
@@ -162,9 +166,10 @@ mod tests {
 
     #[test]
     fn logits_are_read_by_their_largest() {
-        let outputs = Outputs { logits8: vec![1.0, 5.0, 2.0, 5.0, 3.0, 0.0], ..Outputs::default() };
+        let mut outputs = Outputs::default();
+        outputs.set("logits8", &[1, 3, 1, 2], &[1.0f32, 5.0, 2.0, 5.0, 3.0, 0.0][..]);
         assert_eq!(class_ids(&outputs, 3), [2, 0]);
-        let outputs = Outputs { class_map: vec![7, 8], ..outputs };
+        outputs.set("class_map", &[1, 1, 2], &[7u8, 8][..]);
         assert_eq!(class_ids(&outputs, 3), [7, 8]);
     }
 }

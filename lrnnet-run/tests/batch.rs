@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use image::RgbImage;
 use lrnnet_graph::onnx::Opset;
 use lrnnet_graph::{Config, Form, Head, InputKind, InputSize, Network, Origin, Settings, synthetic};
-use lrnnet_run::{BuildError, Device, SegmentError, Segmenter, SegmenterBuilder, Size};
+use lrnnet_run::{BuildError, Device, Frame, Preprocessor, SegmentError, Segmenter, SegmenterBuilder, Size};
 
 const SIZE: Size = Size::new(64, 128);
 
@@ -33,7 +33,7 @@ fn two() -> NonZeroUsize {
 fn a_batch_gives_each_picture_its_own_mask() {
     let fixed = |batch| InputSize::Static { batch, height: SIZE.height, width: SIZE.width };
     let mut wrong = vec![];
-    for device in [Device::Tract, Device::Cpu] {
+    for device in [Device::TRACT, Device::CPU] {
         for (head, input) in [
             (Head::ClassMap, InputKind::U8Nhwc),
             (Head::Logits, InputKind::F32Nchw),
@@ -42,8 +42,11 @@ fn a_batch_gives_each_picture_its_own_mask() {
             let mut alone = builder(fixed(1), head, input, device).build().unwrap();
             let expected = pictures().map(|picture| alone.segment(&picture).unwrap());
             for size in [fixed(2), InputSize::Dynamic] {
-                let mut segmenter = builder(size, head, input, device).image_size(SIZE).batch(two()).build().unwrap();
-                let found = segmenter.segment_batch(&pictures()).unwrap();
+                let builder = builder(size, head, input, device).image_size(SIZE).batch(two());
+                let mut segmenter = builder.build_resident().unwrap();
+                let pictures = pictures();
+                let frames = pictures.each_ref().map(|picture| Frame::try_from(picture).unwrap());
+                let found = segmenter.segment_batch(&frames).unwrap();
                 for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
                     let differing = found.mask.iter().zip(expected.mask.iter()).filter(|(a, b)| a != b).count();
                     // Kernels for other shapes add in another order, which shows where two classes are as good as equal.
@@ -51,8 +54,10 @@ fn a_batch_gives_each_picture_its_own_mask() {
                         wrong.push((device, head, size, index, differing));
                     }
                 }
-                segmenter.hold(&pictures()).unwrap();
-                assert!(!segmenter.run_held().unwrap().is_zero());
+                let mut preprocessor = Preprocessor::new(segmenter.model().input_kind(), segmenter.metadata());
+                let engine = segmenter.engine_mut();
+                engine.hold(&preprocessor.prepare_batch(&frames, 2, SIZE)).unwrap();
+                engine.run_held().unwrap();
             }
         }
     }
@@ -62,9 +67,12 @@ fn a_batch_gives_each_picture_its_own_mask() {
 #[test]
 fn another_number_of_pictures_is_refused() {
     let size = InputSize::Static { batch: 2, height: SIZE.height, width: SIZE.width };
-    let builder = || builder(size, Head::ClassMap, InputKind::U8Nhwc, Device::Tract);
+    let builder = || builder(size, Head::ClassMap, InputKind::U8Nhwc, Device::TRACT);
     assert!(matches!(builder().build(), Err(BuildError::Batch { wanted: 1, fixed: 2, .. })));
     let mut segmenter = builder().batch(two()).build().unwrap();
-    let found = segmenter.segment(&pictures()[0]);
-    assert!(matches!(found, Err(SegmentError::Batch { found: 1, expected: 2 })), "{found:?}");
+    assert!(segmenter.segment(&pictures()[0]).is_ok(), "a batch need not be full");
+    let pictures = pictures();
+    let frames = [0, 1, 0].map(|index| Frame::try_from(&pictures[index]).unwrap());
+    let found = segmenter.segment_batch(&frames);
+    assert!(matches!(found, Err(SegmentError::Batch { found: 3, max: 2 })), "{found:?}");
 }

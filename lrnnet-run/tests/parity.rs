@@ -18,7 +18,7 @@ use safetensors::{Dtype, SafeTensors};
 
 /// Largest logit difference, relative to the largest logit.
 const LOGITS: f32 = 1e-4;
-const ENGINES: [Device; 2] = [Device::Tract, Device::Cpu];
+const ENGINES: [Device; 2] = [Device::TRACT, Device::CPU];
 const SIZES: [[usize; 2]; 2] = [[64, 128], [72, 136]];
 
 /// Name in the golden file, block, context.
@@ -115,7 +115,7 @@ fn run(model: &Model, device: Device, picture: &[u8], [height, width]: [usize; 2
     let mut segmenter = builder.build().unwrap_or_else(|e| panic!("{device}: {e:?}\nrun `cargo xtask test`"));
     let picture = RgbImage::from_raw(width as u32, height as u32, picture.to_vec()).unwrap();
     let mask = segmenter.segment(&picture).unwrap().mask.into_raw();
-    Result { mask, logits: segmenter.logits().map(|l| l.values.to_vec()) }
+    Result { mask, logits: segmenter.logits(0).map(|l| l.values.to_vec()) }
 }
 
 /// Largest difference, relative to the largest expected value.

@@ -1,10 +1,9 @@
 //! The one resize against PyTorch's `interpolate` (`fixtures/resize.safetensors`).
 #![allow(missing_docs)]
 
-use image::RgbImage;
 use lrnnet_graph::synthetic;
-use lrnnet_run::Size;
 use lrnnet_run::resize::Resizer;
+use lrnnet_run::{Frame, PixelFormat, Size};
 use safetensors::SafeTensors;
 
 /// PyTorch's values are not rounded; the bytes are, once.
@@ -21,9 +20,9 @@ fn the_resize_is_the_one_of_pytorch() {
         let (from, to) = name.split_once('-').unwrap();
         let (from, to): (Size, Size) = (from.parse().unwrap(), to.parse().unwrap());
         let pixels = synthetic::picture(from.height, from.width);
-        let picture = RgbImage::from_raw(from.width as u32, from.height as u32, pixels).unwrap();
+        let frame = Frame::new(&pixels, from, PixelFormat::Rgb).unwrap();
         let mut resizer = Resizer::default();
-        let found = resizer.resize(&picture, to);
+        let found = resizer.resize(frame, to);
         assert_eq!(tensor.shape(), [3, to.height, to.width]);
         let expected = tensor.data().chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]]));
         let at = |i: usize| f32::from(found[i % to.area() * 3 + i / to.area()]);

@@ -29,10 +29,10 @@ fn hashes_are_those_of_the_files() {
 }
 
 #[test]
-fn the_embedded_model_is_made_of_the_weights_and_does_what_it_did_at_export() {
-    let model = Model::embedded().unwrap();
+fn the_builtin_model_is_made_of_the_weights_and_does_what_it_did_at_export() {
+    let model = Model::builtin().unwrap();
     assert_eq!(model.metadata().weights_sha256, sha256(&read("lrnnet-c-camvid.safetensors")));
-    for device in [Device::Tract, Device::Cpu] {
+    for device in [Device::TRACT, Device::CPU] {
         let options = EngineOptions::default();
         let mut opened = engine::open(&model, device, &options, &|_| ())
             .unwrap_or_else(|e| panic!("{device}: {e:?}\nrun `cargo xtask test`"));

@@ -7,10 +7,9 @@ use std::str::FromStr;
 use clap::{Parser, Subcommand};
 use lrnnet_run::engine::EngineOptions;
 use lrnnet_run::mask::MaskStyle;
-use lrnnet_run::{Segmenter, SegmenterBuilder, Size};
+use lrnnet_run::{DeviceChoice, Segmenter, SegmenterBuilder, Size, device_words};
 
 use super::bench::BenchArgs;
-use super::choice::DeviceChoice;
 use super::opening::Volume;
 
 const EXIT_CODES: &str = "\
@@ -94,11 +93,8 @@ pub struct EngineArgs {
     /// Model file of lrnnet-export; by default the CamVid model that is part of this program
     #[arg(short, long, value_name = "MODEL.onnx")]
     pub model: Option<PathBuf>,
-    /// auto, cpu (ONNX Runtime), tract, cuda[:N][+tf32][+graph] or tensorrt[:N][+fp16][+graph]; only auto falls back
-    #[arg(long, default_value_t, value_name = "DEVICE")]
-    pub device: DeviceChoice,
     #[command(flatten)]
-    pub runtime: RuntimeArgs,
+    pub place: PlaceArgs,
     /// Input size of a dynamic model; by default the picture's aspect ratio near the trained size
     #[arg(long, value_name = "HxW")]
     pub imgsz: Option<Size>,
@@ -107,12 +103,25 @@ pub struct EngineArgs {
 impl EngineArgs {
     /// A segmenter as these arguments ask for.
     pub fn builder(&self) -> SegmenterBuilder {
-        let builder = self.runtime.builder(self.model.as_deref(), self.device);
+        let builder = self.place.runtime.builder(self.model.as_deref(), self.place.device);
         match self.imgsz {
             Some(size) => builder.image_size(size),
             None => builder,
         }
     }
+}
+
+/// Where a network runs, and how.
+#[derive(Debug, clap::Args)]
+pub struct PlaceArgs {
+    #[arg(long, default_value_t, value_name = "DEVICE", help = device_help())]
+    pub device: DeviceChoice,
+    #[command(flatten)]
+    pub runtime: RuntimeArgs,
+}
+
+fn device_help() -> String {
+    format!("{}; only auto falls back", device_words())
 }
 
 /// How a runtime is found and run.
@@ -128,13 +137,13 @@ pub struct RuntimeArgs {
 
 impl RuntimeArgs {
     /// What an engine is opened with.
-    pub fn options(&self, choice: DeviceChoice) -> EngineOptions {
-        EngineOptions { library: self.ort_lib.clone(), threads: self.threads, gpu: choice.gpu }
+    pub fn options(&self) -> EngineOptions {
+        EngineOptions { library: self.ort_lib.clone(), threads: self.threads }
     }
 
     /// A segmenter with the model file `model`, by default the built-in one.
-    pub fn builder(&self, model: Option<&Path>, choice: DeviceChoice) -> SegmenterBuilder {
-        let builder = Segmenter::builder().device(choice.device).engine_options(self.options(choice));
+    pub fn builder(&self, model: Option<&Path>, device: DeviceChoice) -> SegmenterBuilder {
+        let builder = Segmenter::builder().device(device).engine_options(self.options());
         match model {
             Some(path) => builder.model_path(path),
             None => builder,
@@ -144,6 +153,9 @@ impl RuntimeArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct DoctorArgs {
+    /// Model file that the devices are tried with; by default the built-in one
+    #[arg(short, long, value_name = "MODEL.onnx")]
+    pub model: Option<PathBuf>,
     /// Library of ONNX Runtime, or its folder; searched for by default
     #[arg(long, value_name = "PATH")]
     pub ort_lib: Option<PathBuf>,
@@ -182,11 +194,8 @@ pub struct SelfTestArgs {
     /// Model file of lrnnet-export
     #[arg(value_name = "MODEL.onnx")]
     pub model: PathBuf,
-    /// auto, cpu (ONNX Runtime), tract, cuda[:N][+tf32][+graph] or tensorrt[:N][+fp16][+graph]; only auto falls back
-    #[arg(long, default_value_t, value_name = "DEVICE")]
-    pub device: DeviceChoice,
     #[command(flatten)]
-    pub runtime: RuntimeArgs,
+    pub place: PlaceArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -197,9 +206,8 @@ pub struct VerifyArgs {
     /// Pictures to compare on; by default one that is generated
     #[arg(value_name = "IMAGE")]
     pub pictures: Vec<PathBuf>,
-    /// Device of the model: auto, cpu, tract, cuda[:N][+tf32][+graph] or tensorrt[:N][+fp16][+graph]
-    #[arg(long, default_value_t, value_name = "DEVICE")]
-    pub device: DeviceChoice,
+    #[command(flatten)]
+    pub place: PlaceArgs,
     /// Device of the reference
     #[arg(long, default_value = "tract", value_name = "DEVICE")]
     pub against: DeviceChoice,
@@ -218,8 +226,6 @@ pub struct VerifyArgs {
     /// Print JSON in place of a table
     #[arg(long)]
     pub json: bool,
-    #[command(flatten)]
-    pub runtime: RuntimeArgs,
 }
 
 fn zero_to_one<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, String> {

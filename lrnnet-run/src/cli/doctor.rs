@@ -2,16 +2,21 @@
 
 use anyhow::Context;
 use lrnnet_run::engine::library::{self, Candidate, LibraryError};
-use lrnnet_run::engine::{self, EngineError, EngineOptions};
-use lrnnet_run::{Device, Model};
+use lrnnet_run::engine::{self, BACKENDS, EngineError, EngineOptions};
+use lrnnet_run::{DeviceChoice, Model};
 
 use super::args::DoctorArgs;
-use super::failure::{Failure, with_causes};
+use super::failure::{Failure, explained};
+use super::hints;
 use super::predict::to_stdout;
 
 /// Looks at everything and prints what it finds.
 pub fn run(args: &DoctorArgs) -> Result<(), Failure> {
-    let model = Model::embedded().map_err(|error| Failure::Usage(error.into()))?;
+    let model = match &args.model {
+        Some(path) => Model::open(path),
+        None => Model::builtin(),
+    };
+    let model = model.map_err(|error| Failure::Usage(error.into()))?;
     let candidates = library::survey(args.ort_lib.as_deref());
     let options = EngineOptions { library: args.ort_lib.clone(), ..EngineOptions::default() };
     let text = format!(
@@ -53,21 +58,21 @@ fn describe_libraries(candidates: &[Candidate]) -> String {
         text += &format!("{mark} {candidate}\n");
     }
     if !used {
-        text += &format!("  fix: {}\n", library::FIX);
+        text += &format!("  fix: {}\n", hints::GET_LIBRARY);
     }
     text
 }
 
 fn describe_devices(model: &Model, options: &EngineOptions) -> String {
     let mut text = "devices:\n".to_owned();
-    for device in [Device::Tract, Device::Cpu, Device::Cuda(0), Device::TensorRt(0)] {
+    for row in BACKENDS {
         let notice = |text: &str| eprintln!("note: {text}");
-        text += &match engine::open(model, device, options, &notice) {
-            Ok(opened) => format!("  {device}: works ({})\n", opened.engine.description()),
-            Err(error) => format!("  {device}: does not work\n{}", indent(&reason(error))),
+        text += &match engine::open(model, row.device, options, &notice) {
+            Ok(opened) => format!("  {}: works ({})\n", row.device, opened.engine.description()),
+            Err(error) => format!("  {}: does not work: {}\n{}", row.device, row.about, indent(&reason(error))),
         };
     }
-    let auto = engine::open(model, Device::Auto, options, &|_| ());
+    let auto = engine::open(model, DeviceChoice::Auto, options, &|_| ());
     text + &auto.map_or_else(|_| "  auto: nothing works".to_owned(), |opened| format!("  auto: uses {}", opened.device))
 }
 
@@ -75,7 +80,7 @@ fn describe_devices(model: &Model, options: &EngineOptions) -> String {
 fn reason(error: EngineError) -> String {
     match error {
         EngineError::Library(LibraryError::NotFound(_)) => "ONNX Runtime was not found".to_owned(),
-        error => with_causes(&error),
+        error => explained(&error),
     }
 }
 

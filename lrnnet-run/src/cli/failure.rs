@@ -4,8 +4,9 @@ use std::error::Error;
 use std::iter::successors;
 use std::process::ExitCode;
 
-use lrnnet_run::BuildError;
-use lrnnet_run::engine::EngineError;
+use lrnnet_run::{BuildError, ErrorKind};
+
+use super::hints::hint;
 
 /// Why the program ends without success.
 #[derive(Debug)]
@@ -40,20 +41,22 @@ impl Failure {
 
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
-        match error {
-            BuildError::Engine(EngineError::Model { .. } | EngineError::GraphShape { .. })
-            | BuildError::Model(_)
-            | BuildError::StaticSize { .. }
-            | BuildError::Multiple { .. }
-            | BuildError::Batch { .. } => Self::Usage(error.into()),
+        match error.kind() {
+            ErrorKind::Argument | ErrorKind::Model => Self::Usage(error.into()),
             _ => Self::Device(error.into()),
         }
     }
 }
 
-/// `error: ...` with its causes, in lines.
+/// `error: ...` with its causes and a hint, in lines.
 pub fn describe(error: &anyhow::Error) -> String {
-    format!("error: {}\n", with_causes(&**error))
+    format!("error: {}\n", explained(&**error))
+}
+
+/// The error, its causes, and what to type to mend it.
+pub fn explained(error: &(dyn Error + 'static)) -> String {
+    let said = with_causes(error);
+    hint(error).map_or_else(|| said.clone(), |hint| format!("{said}\nhint: {hint}"))
 }
 
 /// The error and a line `caused by: ...` for each cause that says something new.

@@ -2,11 +2,11 @@
 
 mod args;
 mod bench;
-mod choice;
 mod doctor;
 mod drawing;
 mod eval;
 mod failure;
+mod hints;
 mod opening;
 mod predict;
 mod report;

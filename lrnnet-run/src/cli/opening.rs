@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use lrnnet_run::engine::EngineError;
 use lrnnet_run::{Device, Segmenter, SegmenterBuilder};
 
-use super::failure::{Failure, with_causes};
+use super::failure::{Failure, explained, with_causes};
 
 /// How much is said besides results and errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub fn say_where(runtime: &str, passed_over: &[(Device, EngineError)], volume: V
 /// A line for each device that was passed over; `whole` with remedy and causes.
 pub fn reasons(passed_over: &[(Device, EngineError)], whole: bool) -> String {
     let line = |(device, error): &(Device, EngineError)| {
-        let reason = with_causes(error);
+        let reason = if whole { explained(error) } else { with_causes(error) };
         let shown = if whole { reason.as_str() } else { reason.lines().next().unwrap_or_default() };
         format!("\n  not on {device}: {shown}")
     };
@@ -63,20 +63,25 @@ pub fn spinner(what: String) -> ProgressBar {
 
 #[cfg(test)]
 mod tests {
+    use lrnnet_run::engine::DeviceProblem;
+
     use super::*;
 
     #[test]
     fn a_device_that_is_passed_over_keeps_its_cause() {
-        let error = |why: &str, cause: &str| EngineError::Device {
-            device: Device::Cuda(0),
-            why: why.into(),
-            fix: "do this".into(),
-            source: Some(cause.into()),
+        let error = EngineError::Device {
+            device: Device::cuda(0),
+            problem: DeviceProblem::NoDriver,
+            source: Some("libx.so: cannot open".into()),
         };
-        let passed_over = [(Device::Cuda(0), error("no luck", "libx.so: cannot open"))];
-        assert_eq!(reasons(&passed_over, false), "\n  not on cuda:0: device cuda:0 does not work here: no luck");
+        let passed_over = [(Device::cuda(0), error)];
+        let first = "\n  not on cuda:0: device cuda:0 does not work here: NVIDIA's driver is not found";
+        assert_eq!(reasons(&passed_over, false), first);
         let whole = reasons(&passed_over, true);
-        assert!(whole.ends_with("no luck\ndo this\ncaused by: libx.so: cannot open"), "{whole}");
+        assert!(
+            whole.starts_with(&format!("{first}\ncaused by: libx.so: cannot open\nhint: install NVIDIA")),
+            "{whole}"
+        );
         assert_eq!(reasons(&[], true), "");
     }
 }

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error};
 use indicatif::{ProgressBar, ProgressStyle};
-use lrnnet_graph::Metadata;
-use lrnnet_run::{Segmentation, Segmenter, Timings};
+use lrnnet_run::{Metadata, Segmentation, Segmenter, Timings};
 use serde::Serialize;
 
 use super::args::PredictArgs;
@@ -69,7 +68,7 @@ impl Voice {
 struct Summary<'a> {
     model: &'a str,
     weights_sha256: &'a str,
-    device: String,
+    device: Option<String>,
     runtime: &'a str,
     images: &'a [Done],
     failed: &'a [Failed],
@@ -171,7 +170,7 @@ impl Report {
         let summary = Summary {
             model: segmenter.model().name(),
             weights_sha256: &segmenter.metadata().weights_sha256,
-            device: segmenter.device().to_string(),
+            device: segmenter.device().map(|device| device.to_string()),
             runtime: segmenter.runtime(),
             images: &self.done,
             failed: &self.failed,

@@ -13,8 +13,8 @@ use super::predict::to_stdout;
 pub fn run(args: &SelfTestArgs) -> Result<(), Failure> {
     let model = Model::open(&args.model).map_err(|error| Failure::Usage(error.into()))?;
     let notice = |text: &str| eprintln!("note: {text}");
-    let options = args.runtime.options(args.device);
-    let opened = engine::open(&model, args.device.device, &options, &notice).map_err(BuildError::from)?;
+    let options = args.place.runtime.options();
+    let opened = engine::open(&model, args.place.device, &options, &notice).map_err(BuildError::from)?;
     say_where(opened.engine.description(), &opened.passed_over, Volume::Normal);
     let mut engine = opened.engine;
     let verdict = selftest::run(&model, engine.as_mut()).map_err(|error| match error {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use lrnnet_run::compare::Comparison;
-use lrnnet_run::{Device, Segmenter, mask, picture, selftest};
+use lrnnet_run::{DeviceChoice, Segmenter, mask, picture, selftest};
 use serde_json::json;
 
 use super::args::VerifyArgs;
@@ -16,11 +16,11 @@ use super::sources::Target;
 /// Compares the model on one device with the reference: the same file on another, or another file.
 pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
     let reference_model = args.model_b.as_ref().unwrap_or(&args.model);
-    if args.device == args.against && args.model_b.is_none() {
+    if args.place.device == args.against && args.model_b.is_none() {
         return Err(Failure::Usage(anyhow!(
             "both sides are {} on {}; name another device or --model-b",
             args.model.display(),
-            args.device
+            args.place.device
         )));
     }
     if args.diff.is_some() && args.pictures.len() > 1 {
@@ -29,8 +29,8 @@ pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
             args.pictures.len()
         )));
     }
-    let side = |model: &Path, choice| open(args.runtime.builder(Some(model), choice), Volume::Normal);
-    let mut candidate = side(&args.model, args.device)?;
+    let side = |model: &Path, choice| open(args.place.runtime.builder(Some(model), choice), Volume::Normal);
+    let mut candidate = side(&args.model, args.place.device)?;
     let mut reference = side(reference_model, args.against)?;
     check_sides(args, &candidate, &reference)?;
     let names = reference.metadata().classes.names.clone();
@@ -79,16 +79,16 @@ fn pictures(args: &VerifyArgs) -> Vec<Option<&Path>> {
 
 /// Refuses to compare a file with itself on one device, which is what `auto` may come to.
 fn check_sides(args: &VerifyArgs, candidate: &Segmenter, reference: &Segmenter) -> Result<(), Failure> {
-    let same = candidate.device() == reference.device() && args.device.gpu == args.against.gpu;
-    if !same || args.model_b.is_some() {
+    let Some(device) = candidate.device().filter(|device| reference.device() == Some(*device)) else { return Ok(()) };
+    if args.model_b.is_some() {
         return Ok(());
     }
-    let auto = if args.device.device == Device::Auto { candidate } else { reference };
+    let auto = if args.place.device == DeviceChoice::Auto { candidate } else { reference };
     Err(Failure::Device(anyhow!(
         "both sides are {} on {}, which is what auto comes to here{}\nname another device with --device or --against, or \
          a model with --model-b",
         args.model.display(),
-        candidate.device(),
+        device,
         reasons(auto.passed_over(), true)
     )))
 }

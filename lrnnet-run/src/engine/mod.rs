@@ -1,9 +1,40 @@
 //! The one narrow door to the runtimes.
+//!
+//! An [`Engine`] is a network loaded into a runtime: pictures in their tensor form go in, named tensors come out.
+//! [`open`] makes one for a device of the table [`BACKENDS`]; a caller's own type may be one as well:
+//!
+//! ```
+//! use lrnnet_run::Size;
+//! use lrnnet_run::engine::{Engine, EngineError, Input, Outputs};
+//!
+//! /// Calls everything class 0.
+//! struct Blank;
+//!
+//! impl Engine for Blank {
+//!     fn prepare(&mut self, _batch: usize, _size: Size) -> Result<(), EngineError> {
+//!         Ok(())
+//!     }
+//!
+//!     fn run(&mut self, input: &Input<'_>, outputs: &mut Outputs) -> Result<(), EngineError> {
+//!         let Size { height, width } = input.size;
+//!         let ids = vec![0u8; input.batch * height * width];
+//!         outputs.set("class_map", &[input.batch, height, width], &ids[..]);
+//!         Ok(())
+//!     }
+//!
+//!     fn description(&self) -> &str {
+//!         "nothing, CPU"
+//!     }
+//! }
+//! ```
 
-mod gpu;
-pub mod library;
+mod error;
+mod open;
+#[cfg(feature = "ort")]
 mod ort;
-mod select;
+mod outputs;
+mod table;
+#[cfg(feature = "tract")]
 mod tract;
 
 use std::num::NonZeroUsize;
@@ -11,11 +42,12 @@ use std::path::PathBuf;
 
 use lrnnet_graph::InputKind;
 
-pub use gpu::names as gpu_names;
-pub use select::{Opened, open, open_for, placement};
-
-use crate::device::Device;
-use crate::model::Output;
+pub use self::error::{DeviceProblem, EngineError, RuntimeCause};
+pub use self::open::{Opened, Opening, open, open_for, placement};
+#[cfg(feature = "ort")]
+pub use self::ort::{gpu_names, library};
+pub use self::outputs::{NamedTensor, Outputs, Values, ValuesRef};
+pub use self::table::{BACKENDS, Backend};
 use crate::size::Size;
 
 /// What goes into a network: `batch` pictures of one size.
@@ -31,6 +63,7 @@ pub struct Input<'a> {
 
 /// Values of an [`Input`].
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Data<'a> {
     /// Normalised floats `[n, 3, h, w]`.
     F32Nchw(&'a [f32]),
@@ -57,47 +90,6 @@ fn input_shape(kind: InputKind, batch: usize, Size { height, width }: Size) -> [
     }
 }
 
-/// What comes out of a network. The room is reused from run to run; an output that the model lacks stays empty.
-#[derive(Clone, Debug, Default)]
-pub struct Outputs {
-    /// Class ids `[n, h, w]`.
-    pub class_map: Vec<u8>,
-    /// Scores `[n, classes, h, w]`.
-    pub logits: Vec<f32>,
-    /// Scores `[n, classes, h/8, w/8]`.
-    pub logits8: Vec<f32>,
-}
-
-/// Room for one output.
-enum Slot<'a> {
-    Bytes(&'a mut Vec<u8>),
-    Floats(&'a mut Vec<f32>),
-}
-
-impl Outputs {
-    /// Drops all but what belongs to the first of `batch` pictures.
-    pub fn keep_first(&mut self, batch: usize) {
-        let batch = batch.max(1);
-        self.class_map.truncate(self.class_map.len() / batch);
-        self.logits.truncate(self.logits.len() / batch);
-        self.logits8.truncate(self.logits8.len() / batch);
-    }
-
-    fn slot(&mut self, output: Output) -> Slot<'_> {
-        match output {
-            Output::ClassMap => Slot::Bytes(&mut self.class_map),
-            Output::Logits => Slot::Floats(&mut self.logits),
-            Output::Logits8 => Slot::Floats(&mut self.logits8),
-        }
-    }
-}
-
-/// Puts `values` into `room`, keeping its allocation.
-fn refill<T: Copy>(room: &mut Vec<T>, values: &[T]) {
-    room.clear();
-    room.extend_from_slice(values);
-}
-
 /// A network that is loaded into a runtime.
 pub trait Engine: Send {
     /// Does what a first run of this shape would do besides running, so that later runs take their usual time. For a
@@ -108,13 +100,19 @@ pub trait Engine: Send {
     /// A shape that the model cannot take, or a device that does not work.
     fn prepare(&mut self, batch: usize, size: Size) -> Result<(), EngineError>;
 
-    /// Runs the network once.
+    /// Runs the network once and [sets](Outputs::set) each of its outputs under the graph's name.
     ///
     /// # Errors
     ///
     /// What the runtime reports.
     fn run(&mut self, input: &Input<'_>, outputs: &mut Outputs) -> Result<(), EngineError>;
 
+    /// Runtime, version and device, in words.
+    fn description(&self) -> &str;
+}
+
+/// An engine that can be measured without its copies.
+pub trait ResidentEngine: Engine {
     /// Puts `input` where the network reads it, for [`run_held`](Self::run_held).
     ///
     /// # Errors
@@ -123,90 +121,59 @@ pub trait Engine: Send {
     fn hold(&mut self, input: &Input<'_>) -> Result<(), EngineError>;
 
     /// Runs the network once on the input that is held and leaves the outputs where the network writes them: the
-    /// network alone, without a copy, for measurements.
+    /// network alone, without a copy.
     ///
     /// # Errors
     ///
     /// What the runtime reports, and that no input is held.
     fn run_held(&mut self) -> Result<(), EngineError>;
+}
 
-    /// Runtime, version and device, in words.
-    fn description(&self) -> &str;
+impl<E: Engine + ?Sized> Engine for Box<E> {
+    fn prepare(&mut self, batch: usize, size: Size) -> Result<(), EngineError> {
+        (**self).prepare(batch, size)
+    }
+
+    fn run(&mut self, input: &Input<'_>, outputs: &mut Outputs) -> Result<(), EngineError> {
+        (**self).run(input, outputs)
+    }
+
+    fn description(&self) -> &str {
+        (**self).description()
+    }
 }
 
 /// Number of nodes of a network by what runs them: the execution providers of ONNX Runtime under their own names, or
 /// `tract`.
 pub type Placement = std::collections::BTreeMap<String, usize>;
 
-/// How to open an engine.
+/// How runtimes are found and run.
 #[derive(Clone, Debug, Default)]
 pub struct EngineOptions {
-    /// ONNX Runtime's library, or its folder; where it is not given, [`library::find`] searches for it.
+    /// ONNX Runtime's library, or its folder; where it is not given, the usual places are searched.
     pub library: Option<PathBuf>,
     /// Threads of one run on the CPU; the runtime's choice where it is not given.
     pub threads: Option<NonZeroUsize>,
-    /// Choices that only GPUs have.
-    pub gpu: GpuOptions,
 }
 
-/// Choices that only GPUs have; other devices take no notice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GpuOptions {
-    /// CUDA: products of float32 values in TensorFloat-32, which keeps 10 of their 23 fraction bits. Off by default,
-    /// although ONNX Runtime's own default is on, so that float32 means float32. TensorRT takes its own default.
-    pub tf32: bool,
-    /// TensorRT: float16 where that is faster, for a float32 model. A float16 model always runs in float16.
-    pub fp16: bool,
-    /// Record the launches of a run as a CUDA graph and replay them. The model's input shape must be fixed.
-    pub graph: bool,
-}
+#[cfg(test)]
+pub(crate) mod tests {
+    use lrnnet_graph::onnx::Opset;
+    use lrnnet_graph::{Config, Form, InputSize, Network, Origin, Settings, synthetic};
 
-/// The cause of a failure inside a runtime.
-pub type RuntimeCause = Box<dyn std::error::Error + Send + Sync>;
+    use crate::model::Model;
 
-/// Why an engine cannot be opened or run.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum EngineError {
-    /// ONNX Runtime's library is missing or unfit.
-    #[error(transparent)]
-    Library(#[from] library::LibraryError),
-    /// The device does not work here.
-    #[error("device {device} does not work here: {why}\n{fix}")]
-    Device {
-        /// The device that was asked for.
-        device: Device,
-        /// What is missing.
-        why: String,
-        /// What to do.
-        fix: String,
-        /// What the runtime reports.
-        source: Option<RuntimeCause>,
-    },
-    /// The runtime does not take the model.
-    #[error("{runtime} does not take the model at input size {size}")]
-    Model {
-        /// Name of the runtime.
-        runtime: &'static str,
-        /// Height and width; `any` where they are not fixed yet.
-        size: String,
-        /// What the runtime reports.
-        source: RuntimeCause,
-    },
-    /// A CUDA graph of a model that has no fixed shape.
-    #[error(
-        "a CUDA graph holds one input shape, and that of {model} is not fixed; export it with --imgsz, not --dynamic"
-    )]
-    GraphShape {
-        /// The model.
-        model: String,
-    },
-    /// A run failed.
-    #[error("running the network in {runtime} failed")]
-    Run {
-        /// Name of the runtime.
-        runtime: &'static str,
-        /// What the runtime reports.
-        source: RuntimeCause,
-    },
+    /// A small model: 64 x 128, bytes in, class map out.
+    pub fn model() -> Model {
+        let size = InputSize::Static { batch: 1, height: 64, width: 128 };
+        let settings = Settings { size, input: lrnnet_graph::InputKind::U8Nhwc, ..Settings::camvid() };
+        let network = Network::new(Config::new(settings).unwrap());
+        let weights = synthetic::weights(&network);
+        let origin = Origin { weights_sha256: String::new(), exporter: "test".into() };
+        Model::from_bytes(
+            "test",
+            network.bind(weights).unwrap().rewrite(Form::DEPLOY).unwrap().to_onnx(Opset::default(), &origin),
+        )
+        .unwrap()
+    }
 }

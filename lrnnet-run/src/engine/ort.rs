@@ -1,6 +1,8 @@
 //! ONNX Runtime. Every call of it stands here and in the modules below.
 
 mod bound;
+mod gpu;
+pub mod library;
 mod placement;
 mod providers;
 
@@ -8,31 +10,77 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use lrnnet_graph::InputKind;
+use half::f16;
+use lrnnet_graph::{ElementType, InputKind};
 use ort::environment::Environment;
 use ort::ep;
 use ort::logging::LogLevel;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionInputValue};
-use ort::value::TensorRef;
+use ort::value::{TensorRef, TensorValueTypeMarker, Value};
 
 use self::bound::Bound;
-pub use self::providers::tensorrt_cache;
-use super::library::{Library, LibraryError, MIN_MINOR, Unfit};
+pub use self::gpu::names as gpu_names;
+use self::library::{Library, LibraryError, MIN_MINOR, Unfit};
 use super::{
-    Data, Engine, EngineError, EngineOptions, GpuOptions, Input, Outputs, Placement, RuntimeCause, Slot, gpu, refill,
+    Data, Engine, EngineError, EngineOptions, Input, Opening, Outputs, Placement, ResidentEngine, RuntimeCause,
 };
-use crate::device::Device;
-use crate::model::{Model, Output};
+use crate::device::{Device, DeviceOption, Hardware};
+use crate::model::{Model, OutputPort};
 use crate::size::Size;
 
 const RUNTIME: &str = "ONNX Runtime";
+/// Axes that an output may have; this network's have five at most.
+const MAX_AXES: usize = 8;
 
 /// The library and environment of this process; there is never a second one, and this one is never released.
 static LOADED: Mutex<Option<(Library, Environment)>> = Mutex::new(None);
 
+/// Opens what is asked for in ONNX Runtime, and runs it once where that may fail or take long.
+pub fn open(opening: &Opening<'_>) -> Result<Box<dyn ResidentEngine>, EngineError> {
+    let library = library::find(opening.options.library.as_deref())?;
+    gpu::check_provider(opening.device, &library)?;
+    if matches!(opening.device.hardware, Hardware::TensorRt(_)) {
+        (opening.notice)(&tensorrt_notice(opening, &library));
+    }
+    let mut engine = OrtEngine::load(opening.model, opening.device, &library, opening.options)?;
+    engine.prepare(opening.batch, opening.size)?;
+    Ok(Box::new(engine))
+}
+
+fn tensorrt_notice(opening: &Opening<'_>, library: &Library) -> String {
+    let kept = match providers::tensorrt_cache(opening.model, opening.device, library.minor) {
+        Some(cache) => format!("TensorRT builds an engine on first use, which takes minutes; it is kept in {cache}"),
+        None => "TensorRT builds an engine, which takes minutes; no cache folder could be made".to_owned(),
+    };
+    match opening.model.fixed_size() {
+        Some(_) => kept,
+        None => format!("{kept}; the model is dynamic, so other input sizes can make it build again"),
+    }
+}
+
+/// Runs the model once with ONNX Runtime's profiler and counts what ran where. The profiler slows a session down, so
+/// this one serves nothing else.
+pub fn placement(opening: &Opening<'_>) -> Result<Placement, EngineError> {
+    let &Opening { model, options, batch, size, .. } = opening;
+    let library = library::find(options.library.as_deref())?;
+    let environment = environment(&library)?;
+    let folder = tempfile::tempdir().map_err(run_error)?;
+    // A graph is replayed as a whole, so its nodes would not be seen.
+    let device = Device { options: opening.device.options.without(DeviceOption::Graph), ..opening.device };
+    let builder = || Ok(builder(&environment, options)?.with_profiling(folder.path().join("profile"))?);
+    let mut session = session(&builder, model, device, &library)?;
+    let zeros = Zeros::new(model.input_kind(), batch, size);
+    let mut run = || {
+        session.run([tensor(&zeros.input())?])?;
+        session.end_profiling()
+    };
+    let profile = run().map_err(run_error)?;
+    placement::read(&profile).map_err(run_error)
+}
+
 /// Minor version of the ONNX Runtime 1 at `path`, without keeping it.
-pub fn probe(path: &Path) -> Result<u32, Unfit> {
+fn probe(path: &Path) -> Result<u32, Unfit> {
     // Loading asks the library for the interface of this version, and ends the process if it has none.
     const { assert!(MIN_MINOR >= ort::MINOR_VERSION) };
     let loaded = loaded();
@@ -84,13 +132,11 @@ fn environment(library: &Library) -> Result<Environment, LibraryError> {
 }
 
 /// A model in ONNX Runtime.
-pub struct OrtEngine {
+struct OrtEngine {
     session: Session,
     kind: InputKind,
-    outputs: Vec<Output>,
-    classes: usize,
+    outputs: Vec<OutputPort>,
     device: Device,
-    graph: bool,
     /// Shapes that this GPU has run.
     prepared: HashSet<(usize, Size)>,
     /// Fixed places for input and outputs, once they are needed.
@@ -99,62 +145,41 @@ pub struct OrtEngine {
 }
 
 impl OrtEngine {
-    /// Loads `model` on `device`: [`Device::Cpu`], [`Device::Cuda`] or [`Device::TensorRt`], and on no other.
-    ///
-    /// # Errors
-    ///
-    /// A library that does not start, a device that does not work, a model that ONNX Runtime does not take.
-    pub fn open(
-        model: &Model,
-        device: Device,
-        library: &Library,
-        options: &EngineOptions,
-    ) -> Result<Self, EngineError> {
-        let graph = options.gpu.graph && on_gpu(device);
+    /// Loads `model` on `device`, and on no other.
+    fn load(model: &Model, device: Device, library: &Library, options: &EngineOptions) -> Result<Self, EngineError> {
+        let graph = device.options.contains(DeviceOption::Graph);
         if graph && (model.fixed_size().is_none() || model.fixed_batch().is_none()) {
             return Err(EngineError::GraphShape { model: model.name().to_owned() });
         }
         let environment = environment(library)?;
         let builder = || builder(&environment, options);
         Ok(Self {
-            session: session(&builder, model, device, library, options)?,
+            session: session(&builder, model, device, library)?,
             kind: model.input_kind(),
-            outputs: model.outputs().to_vec(),
-            classes: model.classes(),
+            outputs: model.output_ports().to_vec(),
             device,
-            graph,
             prepared: HashSet::new(),
             bound: None,
-            description: format!("{RUNTIME} 1.{}, {}", library.minor, place(device, options.gpu)),
+            description: format!("{RUNTIME} 1.{}, {}", library.minor, place(device)),
         })
     }
 
     fn run_session(&mut self, input: &Input<'_>, outputs: &mut Outputs) -> ort::Result<()> {
-        if self.graph {
+        if self.device.options.contains(DeviceOption::Graph) {
             let (bound, session) = self.bound(input)?;
             bound.fill(input)?;
             bound.run(session)?;
             return bound.fetch(outputs);
         }
         let results = self.session.run([tensor(input)?])?;
-        for (index, output) in self.outputs.iter().enumerate() {
-            let value = &results[index];
-            match outputs.slot(*output) {
-                Slot::Bytes(room) => refill(room, value.try_extract_tensor::<u8>()?.1),
-                Slot::Floats(room) => refill(room, value.try_extract_tensor::<f32>()?.1),
-            }
-        }
-        Ok(())
+        self.outputs.iter().enumerate().try_for_each(|(index, port)| copy(&results[index], port, outputs))
     }
 
     /// Fixed places that fit `input`: those at hand, or new ones.
     fn bound(&mut self, input: &Input<'_>) -> ort::Result<(&mut Bound, &mut Session)> {
         let bound = match self.bound.take() {
             Some(bound) if bound.fits(input) => bound,
-            _ => {
-                let staged = on_gpu(self.device);
-                Bound::new(&self.session, self.device, staged, input, &self.outputs, self.classes)?
-            }
+            _ => Bound::new(&self.session, self.device.hardware, on_gpu(self.device), input, &self.outputs)?,
         };
         Ok((self.bound.insert(bound), &mut self.session))
     }
@@ -178,6 +203,12 @@ impl Engine for OrtEngine {
         self.run_session(input, outputs).map_err(run_error)
     }
 
+    fn description(&self) -> &str {
+        &self.description
+    }
+}
+
+impl ResidentEngine for OrtEngine {
     fn hold(&mut self, input: &Input<'_>) -> Result<(), EngineError> {
         self.bound(input).and_then(|(bound, _)| bound.fill(input)).map_err(run_error)
     }
@@ -186,38 +217,36 @@ impl Engine for OrtEngine {
         let bound = self.bound.as_ref().ok_or_else(|| run_error("no input is held"))?;
         bound.run(&mut self.session).map_err(run_error)
     }
-
-    fn description(&self) -> &str {
-        &self.description
-    }
 }
 
-/// Runs `model` once with ONNX Runtime's profiler and counts what ran where. The profiler slows a session down, so this
-/// one serves nothing else.
-///
-/// # Errors
-///
-/// As for [`OrtEngine::open`], and a profile that cannot be written or read.
-pub fn placement(
-    model: &Model,
-    device: Device,
-    library: &Library,
-    options: &EngineOptions,
-    (batch, size): (usize, Size),
-) -> Result<Placement, EngineError> {
-    let environment = environment(library)?;
-    let folder = tempfile::tempdir().map_err(run_error)?;
-    // A graph is replayed as a whole, so its nodes would not be seen.
-    let options = EngineOptions { gpu: GpuOptions { graph: false, ..options.gpu }, ..options.clone() };
-    let builder = || Ok(builder(&environment, &options)?.with_profiling(folder.path().join("profile"))?);
-    let mut session = session(&builder, model, device, library, &options)?;
-    let zeros = Zeros::new(model.input_kind(), batch, size);
-    let mut run = || {
-        session.run([tensor(&zeros.input())?])?;
-        session.end_profiling()
-    };
-    let profile = run().map_err(run_error)?;
-    placement::read(&profile).map_err(run_error)
+/// Copies what a run put out at `port`.
+fn copy<T: TensorValueTypeMarker + ?Sized>(
+    value: &Value<T>,
+    port: &OutputPort,
+    outputs: &mut Outputs,
+) -> ort::Result<()> {
+    macro_rules! set {
+        ($type:ty) => {{
+            let (shape, values) = value.try_extract_tensor::<$type>()?;
+            // On the stack, since every run comes through here.
+            let mut extents = [0; MAX_AXES];
+            let Some(extents) = extents.get_mut(..shape.len()) else {
+                return Err(ort::Error::new(format!("`{}` has {} axes", port.name, shape.len())));
+            };
+            extents.iter_mut().zip(shape.iter()).for_each(|(extent, &known)| *extent = known as usize);
+            outputs.set(&port.name, extents, values);
+        }};
+    }
+    match port.element {
+        ElementType::Float32 => set!(f32),
+        ElementType::Float16 => set!(f16),
+        ElementType::Uint8 => set!(u8),
+        ElementType::Int64 => set!(i64),
+        ElementType::Int32 => set!(i32),
+        ElementType::Int8 => set!(i8),
+        other => return Err(ort::Error::new(format!("`{}` has the element type {other}", port.name))),
+    }
+    Ok(())
 }
 
 fn run_error(error: impl Into<RuntimeCause>) -> EngineError {
@@ -225,20 +254,23 @@ fn run_error(error: impl Into<RuntimeCause>) -> EngineError {
 }
 
 fn on_gpu(device: Device) -> bool {
-    matches!(device, Device::Cuda(_) | Device::TensorRt(_))
+    device.hardware != Hardware::Cpu
 }
 
-/// Device and choices, in words.
-fn place(device: Device, options: GpuOptions) -> String {
-    let with = |chosen: bool, word: &'static str| if chosen { word } else { "" };
-    let graph = with(options.graph, ", CUDA graph");
-    match device {
-        Device::Cuda(gpu) => format!("CUDA, GPU {gpu}, TF32 {}{graph}", if options.tf32 { "on" } else { "off" }),
-        // TensorRT's own default, which ONNX Runtime leaves as it is.
-        Device::TensorRt(gpu) => {
-            format!("TensorRT, GPU {gpu}, TF32 allowed{}{graph}", with(options.fp16, ", float16 allowed"))
+/// Hardware and options, in words.
+fn place(device: Device) -> String {
+    let with = |option: DeviceOption, words: &'static str| if device.options.contains(option) { words } else { "" };
+    let graph = with(DeviceOption::Graph, ", CUDA graph");
+    match device.hardware {
+        Hardware::Cpu => "CPU".to_owned(),
+        Hardware::Cuda(gpu) => {
+            let tf32 = if device.options.contains(DeviceOption::Tf32) { "on" } else { "off" };
+            format!("CUDA, GPU {gpu}, TF32 {tf32}{graph}")
         }
-        _ => "CPU".to_owned(),
+        // TensorRT's own default for TF32, which ONNX Runtime leaves as it is.
+        Hardware::TensorRt(gpu) => {
+            format!("TensorRT, GPU {gpu}, TF32 allowed{}{graph}", with(DeviceOption::Fp16, ", float16 allowed"))
+        }
     }
 }
 
@@ -288,10 +320,9 @@ fn session(
     model: &Model,
     device: Device,
     library: &Library,
-    options: &EngineOptions,
 ) -> Result<Session, EngineError> {
     let commit = || {
-        let providers = providers::of(device, model, options, library.minor);
+        let providers = providers::of(device, model, library.minor);
         builder()?.with_execution_providers(providers)?.commit_from_memory(model.bytes())
     };
     let error = match commit() {
@@ -318,9 +349,9 @@ mod tests {
 
     #[test]
     fn nothing_held_is_an_error() {
-        let library = super::super::library::find(None).expect("`cargo xtask test` fetches it");
-        let model = Model::embedded().unwrap();
-        let mut engine = OrtEngine::open(&model, Device::Cpu, &library, &EngineOptions::default()).unwrap();
+        let library = library::find(None).expect("`cargo xtask test` fetches it");
+        let model = crate::engine::tests::model();
+        let mut engine = OrtEngine::load(&model, Device::CPU, &library, &EngineOptions::default()).unwrap();
         assert!(engine.run_held().is_err());
     }
 }

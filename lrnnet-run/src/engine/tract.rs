@@ -4,12 +4,17 @@ use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use lrnnet_graph::InputKind;
+use half::f16;
+use lrnnet_graph::{ElementType, InputKind};
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::bail;
 use tract_onnx::tract_core::internal::multithread::{Executor, multithread_tract_scope};
 
-use super::{Data, Engine, EngineError, EngineOptions, Input, Outputs, RuntimeCause, Slot, input_shape, refill};
-use crate::model::{Model, Output};
+use super::{
+    Data, Engine, EngineError, EngineOptions, Input, Opening, Outputs, Placement, ResidentEngine, RuntimeCause,
+    input_shape,
+};
+use crate::model::{Model, OutputPort};
 use crate::size::Size;
 
 const RUNTIME: &str = "tract";
@@ -18,10 +23,21 @@ const MAX_PLANS: usize = 4;
 
 type Plan = Arc<TypedRunnableModel>;
 
+/// Opens what is asked for in tract.
+pub fn open(opening: &Opening<'_>) -> Result<Box<dyn ResidentEngine>, EngineError> {
+    Ok(Box::new(TractEngine::load(opening.model, opening.options)?))
+}
+
+/// Counts the nodes of the plan.
+pub fn placement(opening: &Opening<'_>) -> Result<Placement, EngineError> {
+    let plan = TractEngine::load(opening.model, opening.options)?.plan(opening.batch, opening.size)?;
+    Ok(Placement::from([(RUNTIME.to_owned(), plan.model().nodes().len())]))
+}
+
 /// A model in tract, with one optimised plan for each input shape: tract plans best for concrete shapes.
-pub struct TractEngine {
+struct TractEngine {
     model: InferenceModel,
-    outputs: Vec<Output>,
+    outputs: Vec<OutputPort>,
     kind: InputKind,
     /// Most recently used first.
     plans: Vec<((usize, Size), Plan)>,
@@ -32,11 +48,7 @@ pub struct TractEngine {
 
 impl TractEngine {
     /// Loads `model`.
-    ///
-    /// # Errors
-    ///
-    /// A model that tract cannot read.
-    pub fn open(model: &Model, options: &EngineOptions) -> Result<Self, EngineError> {
+    fn load(model: &Model, options: &EngineOptions) -> Result<Self, EngineError> {
         // All shapes follow from the input's. Declared ones hold names such as `batch`, which would not become numbers.
         let onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
         let read = || onnx.model_for_read(&mut Cursor::new(model.bytes()));
@@ -47,7 +59,7 @@ impl TractEngine {
         let executor = if threads > 1 { Executor::multithread(threads) } else { Executor::SingleThread };
         Ok(Self {
             model: inference,
-            outputs: model.outputs().to_vec(),
+            outputs: model.output_ports().to_vec(),
             kind: model.input_kind(),
             plans: vec![],
             executor,
@@ -73,15 +85,6 @@ impl TractEngine {
         Ok(self.plans[0].1.clone())
     }
 
-    /// Number of nodes of the plan for a shape.
-    ///
-    /// # Errors
-    ///
-    /// A shape that the model cannot take.
-    pub fn nodes(&mut self, batch: usize, size: Size) -> Result<usize, EngineError> {
-        Ok(self.plan(batch, size)?.model().nodes().len())
-    }
-
     fn make_plan(&self, batch: usize, size: Size) -> TractResult<Plan> {
         let shape = input_shape(self.kind, batch, size);
         let fact = match self.kind {
@@ -102,17 +105,17 @@ impl Engine for TractEngine {
         let executor = self.executor.clone();
         let run = || {
             let results = multithread_tract_scope(executor, || plan.run(tvec![tensor(input)?.into()]))?;
-            for (output, value) in self.outputs.iter().zip(&results) {
-                match outputs.slot(*output) {
-                    Slot::Bytes(room) => refill(room, value.try_as_plain_ram()?.as_slice::<u8>()?),
-                    Slot::Floats(room) => refill(room, value.try_as_plain_ram()?.as_slice::<f32>()?),
-                }
-            }
-            Ok(())
+            self.outputs.iter().zip(&results).try_for_each(|(port, value)| copy(value, port, outputs))
         };
         guarded(run).map_err(run_error)
     }
 
+    fn description(&self) -> &str {
+        &self.description
+    }
+}
+
+impl ResidentEngine for TractEngine {
     fn hold(&mut self, input: &Input<'_>) -> Result<(), EngineError> {
         let plan = self.plan(input.batch, input.size)?;
         let value = guarded(|| tensor(input)).map_err(run_error)?;
@@ -126,10 +129,21 @@ impl Engine for TractEngine {
         let run = || multithread_tract_scope(executor, || plan.run(tvec![value.clone()])).map(drop);
         guarded(run).map_err(run_error)
     }
+}
 
-    fn description(&self) -> &str {
-        &self.description
+/// Copies what a run put out at `port`.
+fn copy(value: &TValue, port: &OutputPort, outputs: &mut Outputs) -> TractResult<()> {
+    let (shape, ram) = (value.shape(), value.try_as_plain_ram()?);
+    match port.element {
+        ElementType::Float32 => outputs.set(&port.name, shape, ram.as_slice::<f32>()?),
+        ElementType::Float16 => outputs.set(&port.name, shape, ram.as_slice::<f16>()?),
+        ElementType::Uint8 => outputs.set(&port.name, shape, ram.as_slice::<u8>()?),
+        ElementType::Int64 => outputs.set(&port.name, shape, ram.as_slice::<i64>()?),
+        ElementType::Int32 => outputs.set(&port.name, shape, ram.as_slice::<i32>()?),
+        ElementType::Int8 => outputs.set(&port.name, shape, ram.as_slice::<i8>()?),
+        other => bail!("`{}` has the element type {other}", port.name),
     }
+    Ok(())
 }
 
 fn run_error(source: RuntimeCause) -> EngineError {

@@ -5,18 +5,16 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use super::{BuildError, Segmenter};
-use crate::device::Device;
-use crate::engine::{self, EngineOptions, Outputs};
+use crate::device::DeviceChoice;
+use crate::engine::{self, Engine, EngineOptions, ResidentEngine};
 use crate::model::Model;
-use crate::postprocess::ArgMax;
-use crate::preprocess::Preprocessor;
 use crate::size::Size;
 
 /// Choices for a [`Segmenter`].
 #[derive(Default)]
 pub struct SegmenterBuilder {
     source: ModelSource,
-    device: Device,
+    device: DeviceChoice,
     options: EngineOptions,
     image_size: Option<Size>,
     batch: Option<NonZeroUsize>,
@@ -24,39 +22,47 @@ pub struct SegmenterBuilder {
 }
 
 /// Hears of what takes long.
-type Notice = Box<dyn Fn(&str)>;
+type Notice = Box<dyn Fn(&str) + Send>;
 
 #[derive(Default)]
 enum ModelSource {
     #[default]
-    Embedded,
+    Builtin,
     Path(PathBuf),
     Bytes(Cow<'static, [u8]>),
+    Loaded(Box<Model>),
 }
 
 impl SegmenterBuilder {
-    /// Uses the model file at `path` in place of the one that is part of the program.
+    /// Uses a loaded model in place of the built-in one.
+    #[must_use]
+    pub fn model(mut self, model: Model) -> Self {
+        self.source = ModelSource::Loaded(Box::new(model));
+        self
+    }
+
+    /// Uses the model file at `path` in place of the built-in one.
     #[must_use]
     pub fn model_path(mut self, path: impl Into<PathBuf>) -> Self {
         self.source = ModelSource::Path(path.into());
         self
     }
 
-    /// Uses the bytes of a model file in place of the one that is part of the program.
+    /// Uses the bytes of a model file in place of the built-in one.
     #[must_use]
     pub fn model_bytes(mut self, bytes: impl Into<Cow<'static, [u8]>>) -> Self {
         self.source = ModelSource::Bytes(bytes.into());
         self
     }
 
-    /// Where to run; [`Device::Auto`] by default. Any other never falls back.
+    /// Where to run; [`DeviceChoice::Auto`] by default. Any other never falls back.
     #[must_use]
-    pub fn device(mut self, device: Device) -> Self {
-        self.device = device;
+    pub fn device(mut self, device: impl Into<DeviceChoice>) -> Self {
+        self.device = device.into();
         self
     }
 
-    /// ONNX Runtime's library, threads, and choices that only GPUs have.
+    /// ONNX Runtime's library, and threads.
     #[must_use]
     pub fn engine_options(mut self, options: EngineOptions) -> Self {
         self.options = options;
@@ -80,7 +86,7 @@ impl SegmenterBuilder {
 
     /// Hears of what takes long, such as TensorRT's engine.
     #[must_use]
-    pub fn on_notice(mut self, notice: impl Fn(&str) + 'static) -> Self {
+    pub fn on_notice(mut self, notice: impl Fn(&str) + Send + 'static) -> Self {
         self.notice = Some(Box::new(notice));
         self
     }
@@ -91,46 +97,45 @@ impl SegmenterBuilder {
     ///
     /// A model that is none, a size that it cannot take, a device or library that does not work.
     pub fn build(self) -> Result<Segmenter, BuildError> {
+        self.build_resident().map(|segmenter| segmenter.map_engine(|engine| engine as Box<dyn Engine>))
+    }
+
+    /// The same with an engine that can also be measured without its copies.
+    ///
+    /// # Errors
+    ///
+    /// As for [`build`](Self::build).
+    pub fn build_resident(self) -> Result<Segmenter<Box<dyn ResidentEngine>>, BuildError> {
         let model = match self.source {
-            ModelSource::Embedded => Model::embedded()?,
+            ModelSource::Builtin => Model::builtin()?,
             ModelSource::Path(path) => Model::open(&path)?,
             ModelSource::Bytes(bytes) => Model::from_bytes("given as bytes", bytes)?,
+            ModelSource::Loaded(model) => *model,
         };
-        let batch = self.batch.map_or(1, usize::from);
-        check_batch(&model, batch)?;
+        let batch = self.batch.unwrap_or(NonZeroUsize::MIN);
+        check_batch(&model, batch.get())?;
         check_size(&model, self.image_size)?;
         let notice = self.notice.unwrap_or_else(|| Box::new(|_| ()));
         let known_size = self.image_size.or(model.fixed_size());
-        let shape = (batch, known_size.unwrap_or_else(|| model.default_size()));
+        let shape = (batch.get(), known_size.unwrap_or_else(|| model.default_size()));
         let mut opened = engine::open_for(&model, self.device, &self.options, shape, &notice)?;
         // With a known size, a model that the runtime cannot plan for fails here and not at the first picture.
         if let Some(size) = known_size {
-            opened.engine.prepare(batch, size)?;
+            opened.engine.prepare(batch.get(), size)?;
         }
-        Ok(Segmenter {
-            preprocessor: Preprocessor::new(model.input_kind(), model.metadata()),
-            engine: opened.engine,
-            device: opened.device,
-            passed_over: opened.passed_over,
-            image_size: self.image_size,
-            batch,
-            segmented: None,
-            argmax: ArgMax::default(),
-            outputs: Outputs::default(),
-            ids: vec![],
-            model,
-        })
+        let segmenter = Segmenter::assemble(model, opened.engine, self.image_size, batch.get());
+        Ok(Segmenter { device: Some(opened.device), passed_over: opened.passed_over, ..segmenter })
     }
 }
 
-fn check_batch(model: &Model, wanted: usize) -> Result<(), BuildError> {
+pub(super) fn check_batch(model: &Model, wanted: usize) -> Result<(), BuildError> {
     match model.fixed_batch() {
         Some(fixed) if fixed != wanted => Err(BuildError::Batch { model: model.name().to_owned(), wanted, fixed }),
         _ => Ok(()),
     }
 }
 
-fn check_size(model: &Model, wanted: Option<Size>) -> Result<(), BuildError> {
+pub(super) fn check_size(model: &Model, wanted: Option<Size>) -> Result<(), BuildError> {
     let Some(wanted) = wanted else { return Ok(()) };
     match model.fixed_size() {
         Some(fixed) if fixed != wanted => Err(BuildError::StaticSize { wanted, fixed }),

@@ -1,6 +1,10 @@
 //! Why there is no segmenter, or no mask.
 
+use std::convert::Infallible;
+
+use crate::ErrorKind;
 use crate::engine::EngineError;
+use crate::frame::FrameError;
 use crate::model::{ModelError, Output};
 use crate::size::Size;
 
@@ -15,10 +19,7 @@ pub enum BuildError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// Another size than the only one.
-    #[error(
-        "input size {wanted} does not fit the model, whose size {fixed} is fixed; leave the size out, or export the \
-         model with --imgsz {wanted} or --dynamic"
-    )]
+    #[error("input size {wanted} does not fit the model, whose size {fixed} is fixed")]
     StaticSize {
         /// Size asked for.
         wanted: Size,
@@ -47,33 +48,66 @@ pub enum BuildError {
     },
 }
 
+impl BuildError {
+    /// The sort of the error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Model(error) => error.kind(),
+            Self::Engine(error) => error.kind(),
+            Self::StaticSize { .. } | Self::Multiple { .. } | Self::Batch { .. } => ErrorKind::Argument,
+        }
+    }
+}
+
 /// Why a picture cannot be segmented.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SegmentError {
-    /// Nothing to segment.
-    #[error("the picture has no pixels")]
-    NoPixels,
-    /// Another number of pictures than the segmenter was built for.
-    #[error("{found} pictures were given to a segmenter for {expected} at a time; see SegmenterBuilder::batch")]
+    /// No picture.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// No picture, or more than the segmenter takes at a time.
+    #[error("{found} pictures were given to a segmenter for 1 to {max} at a time; see SegmenterBuilder::batch")]
     Batch {
         /// Number of pictures.
         found: usize,
-        /// Number expected.
+        /// Largest number.
+        max: usize,
+    },
+    /// Another number of buffers than pictures.
+    #[error("{found} buffers for the masks of {expected} pictures; expected one each")]
+    Masks {
+        /// Number of buffers.
+        found: usize,
+        /// Number of pictures.
         expected: usize,
+    },
+    /// A buffer that does not fit the mask.
+    #[error("the buffer for a mask of {expected} has {found} bytes; expected {}, one per pixel", expected.area())]
+    MaskSize {
+        /// Bytes found.
+        found: usize,
+        /// Height and width of the mask.
+        expected: Size,
     },
     /// The runtime fails.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The runtime gives something else than the metadata says.
-    #[error("the model put out {found} values as {output:?}; expected {expected}; export it again")]
-    OutputSize {
+    /// The runtime does not give what the model promises.
+    #[error("the run gave no output `{}`", output.name())]
+    NoOutput {
         /// Output.
         output: Output,
-        /// Number of values found.
-        found: usize,
-        /// Number of values expected.
-        expected: usize,
+    },
+    /// The runtime gives something else than the metadata says.
+    #[error("the model put out `{}` as {found:?}; expected {expected:?}; export it again", output.name())]
+    OutputShape {
+        /// Output.
+        output: Output,
+        /// Extents found.
+        found: Vec<usize>,
+        /// Extents expected.
+        expected: Vec<usize>,
     },
     /// A class without a name.
     #[error("the model put out class id {id}, but has {classes} classes; export it again")]
@@ -83,4 +117,23 @@ pub enum SegmentError {
         /// Number of classes.
         classes: usize,
     },
+}
+
+impl SegmentError {
+    /// The sort of the error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Frame(error) => error.kind(),
+            Self::Engine(error) => error.kind(),
+            Self::Batch { .. } | Self::Masks { .. } | Self::MaskSize { .. } => ErrorKind::Argument,
+            Self::NoOutput { .. } | Self::OutputShape { .. } | Self::ClassId { .. } => ErrorKind::Run,
+        }
+    }
+}
+
+/// A [`Frame`](crate::Frame) in place of a picture is one already.
+impl From<Infallible> for SegmentError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
 }

@@ -72,7 +72,7 @@ fn what_cannot_work_is_refused_before_any_work() {
         (&[&pattern, "-o", &out], &["no file matches"]),
         (&[&a, "-o", &mask, "--mask", "pink"], &["no mask style", "indexed, gray or color"]),
         (&[&a, "-o", &mask, "--imgsz", "32x32"], &["input size 32x32", "64x128 is fixed"]),
-        (&[&a, "-o", &mask, "--device", "gpu"], &["is no device", "cuda:N"]),
+        (&[&a, "-o", &mask, "--device", "gpu"], &["is no device", "cuda[:N]"]),
         (&[&a], &["--output"]),
     ];
     let mut report = Report::default();

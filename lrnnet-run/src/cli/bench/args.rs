@@ -4,10 +4,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lrnnet_run::Size;
+use lrnnet_run::engine::BACKENDS;
+use lrnnet_run::{DeviceChoice, Size};
 
 use crate::cli::args::RuntimeArgs;
-use crate::cli::choice::DeviceChoice;
 
 #[derive(Debug, clap::Args)]
 pub struct BenchArgs {
@@ -18,7 +18,7 @@ pub struct BenchArgs {
     #[arg(
         long = "device",
         value_delimiter = ',',
-        default_value = "cpu,tract,cuda:0,tensorrt:0",
+        default_values_t = all_devices(),
         value_name = "DEVICES"
     )]
     pub devices: Vec<DeviceChoice>,
@@ -48,6 +48,11 @@ pub struct BenchArgs {
     /// Also draw the latency distributions
     #[arg(long, value_parser = parse_png, value_name = "PNG")]
     pub plot: Option<PathBuf>,
+}
+
+/// Every device of the table.
+fn all_devices() -> Vec<DeviceChoice> {
+    BACKENDS.iter().map(|row| row.device.into()).collect()
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use image::RgbImage;
-use lrnnet_run::{Model, mask, picture, selftest};
+use lrnnet_run::{Frame, Model, mask, picture, selftest};
 
 pub use args::BenchArgs;
 use figures::Figures;
@@ -33,7 +33,8 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     let models: Vec<Option<&Path>> =
         if args.models.is_empty() { vec![None] } else { args.models.iter().map(|path| Some(path.as_path())).collect() };
     let (name, picture) = picture(args, models[0])?;
-    let pictures = vec![picture; args.batch.get()];
+    let frame = Frame::try_from(&picture).map_err(|error| Failure::Usage(error.into()))?;
+    let pictures = vec![frame; args.batch.get()];
     let mut rows = open_rows(args, &models, &pictures)?;
     measure(args, &mut rows, &pictures);
     let figures = Figures {
@@ -68,8 +69,7 @@ fn picture(args: &BenchArgs, model: Option<&Path>) -> Result<(String, RgbImage),
             (path.display().to_string(), picture.map_err(Failure::Usage)?)
         }
         None => {
-            let model =
-                model.map_or_else(Model::embedded, Model::open).map_err(|error| Failure::Usage(error.into()))?;
+            let model = model.map_or_else(Model::builtin, Model::open).map_err(|error| Failure::Usage(error.into()))?;
             let size = args.imgsz.unwrap_or_else(|| model.default_size());
             ("generated picture".to_owned(), selftest::picture(size))
         }
@@ -77,7 +77,7 @@ fn picture(args: &BenchArgs, model: Option<&Path>) -> Result<(String, RgbImage),
     Ok((format!("{name}, {}x{}", picture.height(), picture.width()), picture))
 }
 
-fn open_rows(args: &BenchArgs, models: &[Option<&Path>], pictures: &[RgbImage]) -> Result<Vec<Row>, Failure> {
+fn open_rows(args: &BenchArgs, models: &[Option<&Path>], pictures: &[Frame<'_>]) -> Result<Vec<Row>, Failure> {
     let mut rows = vec![];
     for &model in models {
         for &choice in &args.devices {
@@ -97,7 +97,7 @@ fn open_rows(args: &BenchArgs, models: &[Option<&Path>], pictures: &[RgbImage]) 
 }
 
 /// Rows take turns, so that a drift of the machine hits all of them alike.
-fn measure(args: &BenchArgs, rows: &mut [Row], pictures: &[RgbImage]) {
+fn measure(args: &BenchArgs, rows: &mut [Row], pictures: &[Frame<'_>]) {
     let waiting = spinner("measuring".to_owned());
     for row in rows.iter_mut() {
         row.warm_up(pictures, args.warmup);

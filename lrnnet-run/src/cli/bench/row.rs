@@ -4,13 +4,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use image::RgbImage;
-use lrnnet_run::engine::{self, EngineOptions, Placement};
-use lrnnet_run::{BuildError, Segmenter, SegmenterBuilder, Size};
+use lrnnet_run::engine::{self, EngineOptions, Placement, ResidentEngine};
+use lrnnet_run::{BuildError, DeviceChoice, Frame, Preprocessor, Segmenter, SegmenterBuilder, Size};
 
 use super::args::BenchArgs;
 use super::memory::{Memory, Watch};
-use crate::cli::choice::DeviceChoice;
 use crate::cli::failure::Failure;
 
 /// A model on a device, measured or not there.
@@ -25,7 +23,9 @@ pub struct Row {
 
 /// What is measured of a row.
 pub struct Measured {
-    segmenter: Segmenter,
+    segmenter: Segmenter<Box<dyn ResidentEngine>>,
+    /// Makes the input of the network alone.
+    preprocessor: Preprocessor,
     /// From the model file to a network that is ready to run.
     pub load: Duration,
     /// The first whole run.
@@ -70,15 +70,15 @@ impl Row {
         model: Option<&Path>,
         choice: DeviceChoice,
         args: &BenchArgs,
-        pictures: &[RgbImage],
-        notice: impl Fn(&str) + 'static,
+        pictures: &[Frame<'_>],
+        notice: impl Fn(&str) + Send + 'static,
     ) -> Result<Self, Failure> {
         let watch = Watch::start();
         let start = Instant::now();
-        let state = match builder(model, choice, args).on_notice(notice).build() {
+        let state = match builder(model, choice, args).on_notice(notice).build_resident() {
             Ok(segmenter) => {
                 let load = start.elapsed();
-                Measured::run_first(segmenter, load, &watch, pictures, &args.runtime.options(choice))
+                Measured::run_first(segmenter, load, &watch, pictures, &args.runtime.options())
             }
             Err(BuildError::Engine(error)) => Err(error.into()),
             Err(error) => return Err(error.into()),
@@ -89,7 +89,7 @@ impl Row {
 
     /// Runs and times the row `runs` times, whole and the network alone; each after one run without timing, since
     /// another row ran before and left its data in the caches. A row that fails says so from then on.
-    pub fn turn(&mut self, pictures: &[RgbImage], runs: usize) {
+    pub fn turn(&mut self, pictures: &[Frame<'_>], runs: usize) {
         if let Ok(measured) = &mut self.state
             && let Err(error) = measured.turn(pictures, runs)
         {
@@ -98,7 +98,7 @@ impl Row {
     }
 
     /// Runs the row `runs` times without timing.
-    pub fn warm_up(&mut self, pictures: &[RgbImage], runs: usize) {
+    pub fn warm_up(&mut self, pictures: &[Frame<'_>], runs: usize) {
         if let Ok(measured) = &mut self.state
             && let Err(error) = (0..runs).try_for_each(|_| measured.segmenter.segment_batch(pictures).map(drop))
         {
@@ -117,10 +117,10 @@ fn builder(model: Option<&Path>, choice: DeviceChoice, args: &BenchArgs) -> Segm
 
 impl Measured {
     fn run_first(
-        mut segmenter: Segmenter,
+        mut segmenter: Segmenter<Box<dyn ResidentEngine>>,
         load: Duration,
         watch: &Watch,
-        pictures: &[RgbImage],
+        pictures: &[Frame<'_>],
         options: &EngineOptions,
     ) -> Result<Self> {
         let start = Instant::now();
@@ -128,9 +128,11 @@ impl Measured {
         let first = start.elapsed();
         let memory = watch.peak();
         let input_size = segmentations.first().context("a run without pictures")?.input_size;
-        let (model, device) = (segmenter.model(), segmenter.device());
+        let model = segmenter.model();
+        let device = segmenter.device().context("the builder opens a device")?;
         let placement = engine::placement(model, device, options, pictures.len(), input_size)?;
         Ok(Self {
+            preprocessor: Preprocessor::new(model.input_kind(), model.metadata()),
             segmenter,
             load,
             first,
@@ -143,7 +145,7 @@ impl Measured {
         })
     }
 
-    fn turn(&mut self, pictures: &[RgbImage], runs: usize) -> Result<()> {
+    fn turn(&mut self, pictures: &[Frame<'_>], runs: usize) -> Result<()> {
         self.segmenter.segment_batch(pictures)?;
         for run in 1..=runs {
             let segmentations = self.segmenter.segment_batch(pictures)?;
@@ -164,11 +166,15 @@ impl Measured {
 
     /// Runs and times the network alone. It needs tensors at fixed places of a GPU's memory, which not every version of
     /// ONNX Runtime can fill; the row has its other figures without.
-    fn turn_network(&mut self, pictures: &[RgbImage], runs: usize) -> Result<()> {
-        self.segmenter.hold(pictures)?;
-        self.segmenter.run_held()?;
+    fn turn_network(&mut self, pictures: &[Frame<'_>], runs: usize) -> Result<()> {
+        let input = self.preprocessor.prepare_batch(pictures, self.segmenter.batch(), self.input_size);
+        let engine = self.segmenter.engine_mut();
+        engine.hold(&input)?;
+        engine.run_held()?;
         for _ in 0..runs {
-            self.samples.network.push(self.segmenter.run_held()?);
+            let start = Instant::now();
+            engine.run_held()?;
+            self.samples.network.push(start.elapsed());
         }
         Ok(())
     }

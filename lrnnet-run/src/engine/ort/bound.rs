@@ -4,13 +4,14 @@
 //! way for a picture that comes from the host and a mask that goes there. Two things need fixed places: a CUDA graph,
 //! which replays the very addresses that it recorded, and the measurement of the network without its copies.
 
+use lrnnet_graph::ElementType;
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{IoBinding, Session};
 use ort::value::{DynTensor, TensorElementType};
 
-use super::super::{Data, Input, Outputs, Slot, refill};
-use crate::device::Device;
-use crate::model::Output;
+use crate::device::Hardware;
+use crate::engine::{Data, Input, Outputs};
+use crate::model::OutputPort;
 use crate::size::Size;
 
 /// Tensors that are bound to a session, for one shape.
@@ -19,7 +20,7 @@ pub struct Bound {
     batch: usize,
     size: Size,
     input: Staged,
-    outputs: Vec<(Output, Staged)>,
+    outputs: Vec<(OutputPort, Staged)>,
 }
 
 /// A tensor in the device's memory, and one in the host's from which or to which it is copied, if the host cannot reach
@@ -33,15 +34,14 @@ impl Bound {
     /// Allocates and binds tensors for inputs like `input`; `staged` with host tensors to copy from and to.
     pub fn new(
         session: &Session,
-        device: Device,
+        hardware: Hardware,
         staged: bool,
         input: &Input<'_>,
-        outputs: &[Output],
-        classes: usize,
+        outputs: &[OutputPort],
     ) -> ort::Result<Self> {
-        let (place, number) = match device {
-            Device::Cuda(gpu) | Device::TensorRt(gpu) => (AllocationDevice::CUDA, gpu as i32),
-            Device::Auto | Device::Cpu | Device::Tract => (AllocationDevice::CPU, 0),
+        let (place, number) = match hardware {
+            Hardware::Cuda(gpu) | Hardware::TensorRt(gpu) => (AllocationDevice::CUDA, gpu as i32),
+            Hardware::Cpu => (AllocationDevice::CPU, 0),
         };
         let memory = MemoryInfo::new(place, number, AllocatorType::Device, MemoryType::Default)?;
         let allocator = Allocator::new(session, memory)?;
@@ -54,15 +54,12 @@ impl Bound {
         let place = Staged::new(&allocator, staged, element, &input.shape())?;
         binding.bind_input(session.inputs()[0].name(), &place.device)?;
         let mut bound = Self { binding, batch: input.batch, size: input.size, input: place, outputs: vec![] };
-        for (output, outlet) in outputs.iter().zip(session.outputs()) {
-            let element = match output {
-                Output::ClassMap => TensorElementType::Uint8,
-                Output::Logits | Output::Logits8 => TensorElementType::Float32,
-            };
-            let shape = output.shape(input.batch, classes, input.size);
-            let mut place = Staged::new(&allocator, staged, element, &shape)?;
-            bound.binding.bind_output(outlet.name(), &mut place.device)?;
-            bound.outputs.push((*output, place));
+        for port in outputs {
+            let unknown = || ort::Error::new(format!("the extents of `{}` are not known before a run", port.name));
+            let shape = port.shape(input.batch, input.size).ok_or_else(unknown)?;
+            let mut place = Staged::new(&allocator, staged, element_of(port)?, &shape)?;
+            bound.binding.bind_output(&port.name, &mut place.device)?;
+            bound.outputs.push((port.clone(), place));
         }
         Ok(bound)
     }
@@ -90,17 +87,25 @@ impl Bound {
 
     /// Copies the outputs to the host.
     pub fn fetch(&mut self, outputs: &mut Outputs) -> ort::Result<()> {
-        for (output, Staged { device, host }) in &mut self.outputs {
+        for (port, Staged { device, host }) in &mut self.outputs {
             if let Some(host) = host {
                 device.copy_into(&mut *host)?;
             }
-            let reached = host.as_ref().unwrap_or(device);
-            match outputs.slot(*output) {
-                Slot::Bytes(room) => refill(room, reached.try_extract_tensor::<u8>()?.1),
-                Slot::Floats(room) => refill(room, reached.try_extract_tensor::<f32>()?.1),
-            }
+            super::copy(host.as_ref().unwrap_or(device), port, outputs)?;
         }
         Ok(())
+    }
+}
+
+fn element_of(port: &OutputPort) -> ort::Result<TensorElementType> {
+    match port.element {
+        ElementType::Float32 => Ok(TensorElementType::Float32),
+        ElementType::Float16 => Ok(TensorElementType::Float16),
+        ElementType::Uint8 => Ok(TensorElementType::Uint8),
+        ElementType::Int64 => Ok(TensorElementType::Int64),
+        ElementType::Int32 => Ok(TensorElementType::Int32),
+        ElementType::Int8 => Ok(TensorElementType::Int8),
+        other => Err(ort::Error::new(format!("`{}` has the element type {other}", port.name))),
     }
 }
 
@@ -113,33 +118,31 @@ impl Staged {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{EngineOptions, library};
-    use super::super::OrtEngine;
+    use super::super::{OrtEngine, library};
     use super::*;
-    use crate::engine::Engine;
-    use crate::model::Model;
+    use crate::device::Device;
+    use crate::engine::{Engine, EngineOptions};
 
     /// On a GPU these tensors carry a CUDA graph's input and outputs. Staging is the same code on the CPU, where nothing
     /// but this test needs it.
     #[test]
     fn bound_tensors_carry_what_an_ordinary_run_does() {
-        let model = Model::embedded().unwrap();
-        let size = model.fixed_size().unwrap();
+        let model = crate::engine::tests::model();
+        let size = model.default_size();
         let library = library::find(None).expect("`cargo xtask test` fetches it");
-        let mut engine = OrtEngine::open(&model, Device::Cpu, &library, &EngineOptions::default()).unwrap();
+        let mut engine = OrtEngine::load(&model, Device::CPU, &library, &EngineOptions::default()).unwrap();
         let pictures = [lrnnet_graph::synthetic::picture(size.height, size.width), vec![90; 3 * size.area()]];
         let [first, second] = pictures.each_ref().map(|data| Input { data: Data::U8Nhwc(data), batch: 1, size });
         for staged in [false, true] {
-            let mut bound =
-                Bound::new(&engine.session, Device::Cpu, staged, &first, &engine.outputs, engine.classes).unwrap();
+            let mut bound = Bound::new(&engine.session, Hardware::Cpu, staged, &first, &engine.outputs).unwrap();
             for input in [first, second] {
                 let (mut plain, mut found) = (Outputs::default(), Outputs::default());
                 engine.run(&input, &mut plain).unwrap();
                 bound.fill(&input).unwrap();
                 bound.run(&mut engine.session).unwrap();
                 bound.fetch(&mut found).unwrap();
-                assert_eq!(plain.class_map.len(), size.area());
-                assert!(plain.class_map == found.class_map, "staged: {staged}");
+                assert_eq!(plain.bytes("class_map").map(<[u8]>::len), Some(size.area()));
+                assert!(plain == found, "staged: {staged}");
             }
         }
     }

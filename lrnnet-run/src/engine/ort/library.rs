@@ -4,12 +4,11 @@ use std::env;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::ort;
+use super::probe;
+use crate::ErrorKind;
 
 /// The oldest minor version of ONNX Runtime 1 that works.
 pub const MIN_MINOR: u32 = 17;
-/// The command that gets the library.
-pub const FIX: &str = "run `lrnnet-run setup` to install it, or name a library with --ort-lib PATH";
 
 /// Why a place is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +28,7 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Option => "--ort-lib",
+            Self::Option => "named",
             Self::Environment => "ORT_DYLIB_PATH",
             Self::Setup => "lrnnet-run setup",
             Self::Beside => "beside the program",
@@ -99,10 +98,10 @@ impl Library {
 #[non_exhaustive]
 pub enum LibraryError {
     /// The library that the caller named does not do; no other is tried in its place.
-    #[error("ONNX Runtime's library {0}\nname a library of ONNX Runtime 1.{MIN_MINOR} or later, or {FIX}")]
+    #[error("ONNX Runtime's library {0}; expected a library of ONNX Runtime 1.{MIN_MINOR} or later")]
     Named(Candidate),
     /// None of the usual places has one.
-    #[error("ONNX Runtime 1.{MIN_MINOR} or later was not found\nlooked at:{}\n{FIX}", list(.0))]
+    #[error("ONNX Runtime 1.{MIN_MINOR} or later was not found\nlooked at:{}", list(.0))]
     NotFound(Vec<Candidate>),
     /// A process can load one library only.
     #[error("this process has loaded ONNX Runtime from {loaded}; it cannot load {wanted} too")]
@@ -113,13 +112,20 @@ pub enum LibraryError {
         wanted: PathBuf,
     },
     /// The library fits by its version but does not start.
-    #[error("ONNX Runtime's library {path} does not start: {reason}\n{FIX}")]
+    #[error("ONNX Runtime's library {path} does not start: {reason}")]
     Start {
         /// The library.
         path: PathBuf,
         /// What it reports.
         reason: String,
     },
+}
+
+impl LibraryError {
+    /// The sort of the error: always [`ErrorKind::Device`].
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Device
+    }
 }
 
 fn list(candidates: &[Candidate]) -> String {
@@ -214,12 +220,12 @@ pub fn is_library_name(path: &Path) -> bool {
 fn examine(origin: Origin, path: PathBuf) -> Candidate {
     let found = if origin == Origin::System {
         // The loader does not tell "not there" from other failures but in words.
-        ort::probe(&path).map_err(|unfit| match unfit {
+        probe(&path).map_err(|unfit| match unfit {
             Unfit::Unloadable(reason) if reason.contains("No such file") => Unfit::Missing,
             other => other,
         })
     } else if path.exists() {
-        ort::probe(&path)
+        probe(&path)
     } else {
         Err(Unfit::Missing)
     };

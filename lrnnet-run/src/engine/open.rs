@@ -1,0 +1,122 @@
+//! Opening a model on the device that was asked for, or on the best that works.
+
+use super::table::Entry;
+use super::{BACKENDS, EngineError, EngineOptions, Placement, ResidentEngine};
+use crate::device::{Device, DeviceChoice};
+use crate::model::Model;
+use crate::size::Size;
+
+/// What is to be opened, and how.
+pub struct Opening<'a> {
+    /// The network.
+    pub model: &'a Model,
+    /// Where it is to run.
+    pub device: Device,
+    /// How runtimes are found and run.
+    pub options: &'a EngineOptions,
+    /// Pictures per run.
+    pub batch: usize,
+    /// Height and width of the input.
+    pub size: Size,
+    /// Hears of what takes long.
+    pub notice: &'a dyn Fn(&str),
+}
+
+/// An engine, and how it came to be chosen.
+pub struct Opened {
+    /// The engine.
+    pub engine: Box<dyn ResidentEngine>,
+    /// The device that it runs on.
+    pub device: Device,
+    /// The better devices that `auto` tried before, each with the reason why not.
+    pub passed_over: Vec<(Device, EngineError)>,
+}
+
+/// Opens `model` on `device`, to run at the size that it was trained for: [`open_for`] is for another.
+///
+/// # Errors
+///
+/// As for [`open_for`].
+pub fn open(
+    model: &Model,
+    device: impl Into<DeviceChoice>,
+    options: &EngineOptions,
+    notice: &dyn Fn(&str),
+) -> Result<Opened, EngineError> {
+    let shape = (model.fixed_batch().unwrap_or(1), model.default_size());
+    open_for(model, device, options, shape, notice)
+}
+
+/// Opens `model` on `device`, to run `batch` pictures of `size` at a time. Only [`DeviceChoice::Auto`] falls back, and
+/// says from what and why.
+///
+/// A GPU may fail as late as in its first run, so there that run belongs to opening. It also builds what TensorRT needs,
+/// for this shape; others can follow, each after a [`prepare`](super::Engine::prepare) of its own.
+///
+/// `notice` hears of what takes long.
+///
+/// # Errors
+///
+/// A device that does not work or is not compiled in, a model that the runtime does not take; for `auto` only a library
+/// that was named and does not do, or that no device works.
+pub fn open_for(
+    model: &Model,
+    device: impl Into<DeviceChoice>,
+    options: &EngineOptions,
+    (batch, size): (usize, Size),
+    notice: &dyn Fn(&str),
+) -> Result<Opened, EngineError> {
+    let opening = |device| Opening { model, device, options, batch, size, notice };
+    match device.into() {
+        DeviceChoice::Auto => open_best(&opening),
+        DeviceChoice::Only(device) => {
+            let engine = (entry(device)?.open)(&opening(device))?;
+            Ok(Opened { engine, device, passed_over: vec![] })
+        }
+    }
+}
+
+/// What runs each node of `model` on `device`, found in a run of its own with `batch` pictures of `size`.
+///
+/// # Errors
+///
+/// As for [`open_for`].
+pub fn placement(
+    model: &Model,
+    device: Device,
+    options: &EngineOptions,
+    batch: usize,
+    size: Size,
+) -> Result<Placement, EngineError> {
+    (entry(device)?.placement)(&Opening { model, device, options, batch, size, notice: &|_| () })
+}
+
+/// What the table calls for `device`.
+fn entry(device: Device) -> Result<&'static Entry, EngineError> {
+    let row = device.backend().ok_or(EngineError::NoSuchDevice { device })?;
+    match device.options.iter().find(|option| !row.options.contains(option)) {
+        Some(option) => Err(EngineError::NoSuchOption { device, option }),
+        None => row.entry.as_ref().ok_or(EngineError::NotBuiltIn { device, feature: row.feature }),
+    }
+}
+
+/// The first that works of the devices of this build, by their ranks.
+fn open_best<'a>(opening: &dyn Fn(Device) -> Opening<'a>) -> Result<Opened, EngineError> {
+    let mut candidates: Vec<_> =
+        BACKENDS.iter().filter_map(|row| Some((row.auto_rank?, row.device, row.entry.as_ref()?))).collect();
+    candidates.sort_by_key(|(rank, ..)| *rank);
+    let mut passed_over: Vec<(Device, EngineError)> = vec![];
+    for (_, device, entry) in candidates {
+        match (entry.open)(&opening(device)) {
+            Ok(engine) => return Ok(Opened { engine, device, passed_over }),
+            // A library that was named is a wish, not one possibility of many.
+            Err(error) if error.is_about_a_named_library() => return Err(error),
+            Err(error) => {
+                // A library that is missing is missing for all devices of its runtime; once is enough.
+                passed_over.retain(|(other, why)| other.runtime != device.runtime || !why.is_about_the_library());
+                passed_over.push((device, error));
+            }
+        }
+    }
+    Err(EngineError::NothingWorks { tried: passed_over })
+}
