@@ -7,7 +7,7 @@ use lrnnet_graph::{
     BindError, Config, Context, Form, HalfError, Model, Network, Origin, Precision, RewriteError, Weights,
 };
 
-use crate::verify::{self, Agreement, VerifyError};
+use crate::verify::{self, Verification, VerifyError};
 use crate::weights::{WeightFile, WeightsError};
 
 const EXPORTER: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
@@ -46,7 +46,7 @@ pub struct Exported {
     /// Content of the `.onnx` file.
     pub bytes: Vec<u8>,
     /// How well it agrees with the plain form, where the plan asks for that.
-    pub agreement: Option<Agreement>,
+    pub verification: Option<Verification>,
 }
 
 /// Makes the model that `plan` asks for, runs it against the plain form, and records its class map of a generated
@@ -67,11 +67,11 @@ pub fn export(file: WeightFile, plan: &Plan) -> Result<Exported, ExportError> {
         plan.model(plan.config.clone(), weights.clone()).map_err(|source| ExportError::Model { path, source })?;
     let bytes = model.to_onnx(plan.opset, &origin);
     if !plan.verify {
-        return Ok(Exported { bytes, agreement: None });
+        return Ok(Exported { bytes, verification: None });
     }
-    let (agreement, selftest) = verify::run(plan, weights, &bytes)?;
+    let (verification, selftest) = verify::run(plan, weights, &bytes)?;
     let bytes = model.with_selftest(selftest).to_onnx(plan.opset, &origin);
-    Ok(Exported { bytes, agreement: Some(agreement) })
+    Ok(Exported { bytes, verification: Some(verification) })
 }
 
 /// Why weights make no model.

@@ -34,4 +34,4 @@ pub use class_file::{ClassFileError, read_classes};
 pub use clues::Clues;
 pub use export::{ExportError, Exported, ModelError, Plan, export};
 pub use inspect::{InspectError, Inspection, PortLine, inspect};
-pub use verify::{Agreement, VerifyError};
+pub use verify::{Verification, VerifyError};

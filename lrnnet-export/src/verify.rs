@@ -11,69 +11,39 @@ use lrnnet_graph::{
     Config, ConfigError, Form, Head, InputKind, InputSize, Model as Bound, Origin, Precision, SelfTest, Weights,
 };
 use lrnnet_run::engine::{self, EngineError, EngineOptions, Outputs};
+use lrnnet_run::scores::{Agreement, Difference, Lead};
+use lrnnet_run::tolerance::{TIE, Tolerance};
 use lrnnet_run::{Device, Frame, Model, ModelError as FileError, Output, Preprocessor, Size, selftest};
 
 use crate::export::{ModelError, Plan};
 
-/// Part of the largest logit by which the two best classes of a pixel may lie apart and still be a tie.
-const TIE: f32 = 1e-4;
-
-/// What is demanded of a file.
-struct Tolerance {
-    /// Largest difference of a logit, as a part of the largest logit.
-    logits: f32,
-    /// Least part of pixels of the same class, ties aside.
-    pixels: f64,
-}
-
-impl Tolerance {
-    fn of(precision: Precision) -> Self {
-        match precision {
-            Precision::Fp32 => Self { logits: 1e-4, pixels: 0.9999 },
-            // What float16 needs; a narrower type would not pass with it.
-            _ => Self { logits: 2e-2, pixels: 0.995 },
-        }
-    }
-}
-
 /// How well a file agrees with the plain form.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Agreement {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Verification {
     /// Height and width of the picture.
     pub size: Size,
-    /// Largest difference of a logit.
-    pub difference: f32,
-    /// Largest logit of the plain form, without its sign.
-    pub scale: f32,
-    /// Pixels that were compared: all but those whose two best classes are as good as equal.
-    pub compared: usize,
-    /// Those of them with the same class.
-    pub same: usize,
+    /// How far the logits lie apart.
+    pub logits: Difference,
+    /// How many class ids agree where one leads in the plain form.
+    pub classes: Agreement,
 }
 
-impl Agreement {
-    /// Part of the compared pixels with the same class.
-    pub fn pixels(&self) -> f64 {
-        if self.compared == 0 { 1.0 } else { self.same as f64 / self.compared as f64 }
-    }
-
-    fn holds(&self, tolerance: &Tolerance) -> bool {
-        // At 1/8 of a small size there are so few positions that one alone may be more than the part allowed.
-        let allowed = ((1.0 - tolerance.pixels) * self.compared as f64).ceil() as usize;
-        // A difference of NaN holds nowhere.
-        self.difference <= tolerance.logits * self.scale && self.compared - self.same <= allowed
+impl Verification {
+    fn holds(&self, tolerance: Tolerance) -> bool {
+        self.logits.within(tolerance.logits) && self.classes.within(tolerance)
     }
 }
 
-impl fmt::Display for Agreement {
+impl fmt::Display for Verification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { size, difference, scale, compared, .. } = self;
+        let Self { size, logits: Difference { largest, scale }, classes } = self;
         // Rounded down, so that only full agreement prints as 100 %.
-        let percent = (self.pixels() * 1e6).floor() / 1e4;
+        let percent = (classes.part() * 1e6).floor() / 1e4;
         write!(
             f,
-            "largest logit difference {difference:.2e} at a scale of {scale:.1}, {percent:.4} % of {compared} pixels \
-             agree (tract, {size})"
+            "largest logit difference {largest:.2e} at a scale of {scale:.1}, {percent:.4} % of {} pixels agree (tract, \
+             {size})",
+            classes.compared
         )
     }
 }
@@ -84,17 +54,16 @@ impl fmt::Display for Agreement {
 pub enum VerifyError {
     /// It computes something else.
     #[error(
-        "it does not agree with the plain form: {agreement}; expected at most {logits:e} of the scale and at least \
-         {percent} %. For float16, export without --half; otherwise please report this (--no-verify writes it anyway)",
-        percent = pixels * 100.0
+        "it does not agree with the plain form: {found}; expected at most {:e} of the scale and at least {} %",
+        expected.logits, 100.0 * expected.pixels
     )]
     Disagreement {
         /// What was measured.
-        agreement: Agreement,
-        /// Largest difference allowed, as a part of the scale.
-        logits: f32,
-        /// Least part of pixels demanded.
-        pixels: f64,
+        found: Verification,
+        /// What is demanded.
+        expected: Tolerance,
+        /// Element type of the file.
+        precision: Precision,
     },
     /// It gives another number of values than the plain form.
     #[error("it gives {found} values where the plain form gives {expected}")]
@@ -125,7 +94,7 @@ pub enum VerifyError {
 
 /// Runs the file `bytes`, which `plan` made of `weights`, and the plain form. Besides the agreement, there is a
 /// record of the class map for those who run the file elsewhere.
-pub(crate) fn run(plan: &Plan, weights: Weights, bytes: &[u8]) -> Result<(Agreement, SelfTest), VerifyError> {
+pub(crate) fn run(plan: &Plan, weights: Weights, bytes: &[u8]) -> Result<(Verification, SelfTest), VerifyError> {
     let size = picture_size(&plan.config);
     let picture = selftest::picture(size);
     // Logits are compared even where the file keeps them to itself.
@@ -149,15 +118,15 @@ pub(crate) fn run(plan: &Plan, weights: Weights, bytes: &[u8]) -> Result<(Agreem
     check_count(reference.len(), logits.len())?;
     check_count(reference.len() / classes, ids.len())?;
 
-    let agreement = compare(&reference, &logits, &ids, size);
-    let tolerance = Tolerance::of(plan.precision);
-    if !agreement.holds(&tolerance) {
-        return Err(VerifyError::Disagreement { agreement, logits: tolerance.logits, pixels: tolerance.pixels });
+    let found = compare(&reference, &logits, &ids, size);
+    let expected = Tolerance::of(plan.precision);
+    if !found.holds(expected) {
+        return Err(VerifyError::Disagreement { found, expected, precision: plan.precision });
     }
     // Another engine is as far from this one as this one from the plain form, and so may be either of two classes.
-    let noise = (2.0 * agreement.difference).max(TIE * agreement.scale);
-    let near_ties = (0..ids.len()).filter(|&position| best_class(&logits, ids.len(), position).1 <= noise).count();
-    Ok((agreement, selftest::record(size, &ids, classes, near_ties as u64)))
+    let noise = (2.0 * found.logits.largest).max(TIE * found.logits.scale);
+    let near_ties = leads(&logits, ids.len()).iter().filter(|lead| lead.is_tie(noise)).count();
+    Ok((found, selftest::record(size, &ids, classes, near_ties as u64)))
 }
 
 /// The size of a static graph; for a dynamic one, that of training as nearly as it can be fed.
@@ -208,37 +177,17 @@ fn check_count(expected: usize, found: usize) -> Result<(), VerifyError> {
     if expected == found { Ok(()) } else { Err(VerifyError::Count { expected, found }) }
 }
 
-fn compare(reference: &[f32], logits: &[f32], predicted: &[u8], size: Size) -> Agreement {
-    let scale = reference.iter().fold(0f32, |scale, v| scale.max(v.abs()));
-    // f32::max would drop a NaN.
-    let difference = reference
-        .iter()
-        .zip(logits)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0f32, |m, d| if d > m || d.is_nan() { d } else { m });
-    let (mut compared, mut same) = (0, 0);
-    for (pixel, class) in predicted.iter().enumerate() {
-        let (best, lead) = best_class(reference, predicted.len(), pixel);
-        if lead > TIE * scale {
-            compared += 1;
-            same += usize::from(best == *class);
-        }
-    }
-    Agreement { size, difference, scale, compared, same }
+fn compare(reference: &[f32], logits: &[f32], ids: &[u8], size: Size) -> Verification {
+    let difference = Difference::of(logits, reference);
+    let leads = leads(reference, ids.len());
+    let expected: Vec<u8> = leads.iter().map(|lead| lead.class).collect();
+    let classes = Agreement::of(ids, &expected, &leads, TIE * difference.scale);
+    Verification { size, logits: difference, classes }
 }
 
-/// The best class of a pixel, the first of equals, and its lead over the second best.
-fn best_class(logits: &[f32], area: usize, pixel: usize) -> (u8, f32) {
-    let scores = logits.iter().skip(pixel).step_by(area).copied();
-    let (mut best, mut first, mut second) = (0, f32::NEG_INFINITY, f32::NEG_INFINITY);
-    for (class, score) in scores.enumerate() {
-        if score > first {
-            (best, second, first) = (class as u8, first, score);
-        } else {
-            second = second.max(score);
-        }
-    }
-    (best, first - second)
+/// The lead at each of `area` positions of logits `[classes, area]`.
+fn leads(logits: &[f32], area: usize) -> Vec<Lead> {
+    (0..area).map(|position| Lead::of(logits.iter().skip(position).step_by(area).copied())).collect()
 }
 
 #[cfg(test)]
@@ -253,25 +202,29 @@ mod tests {
     fn differences_and_pixels_are_counted_without_ties() {
         let mut logits = REFERENCE;
         logits[7] = 1.0;
-        let agreement = compare(&REFERENCE, &logits, &[0, 1, 0, 0], SIZE);
-        assert_eq!((agreement.difference, agreement.scale), (2.0, 10.0));
-        assert_eq!((agreement.compared, agreement.same), (3, 2));
-        assert!(agreement.to_string().contains("66.6666 % of 3 pixels"), "{agreement}");
+        let found = compare(&REFERENCE, &logits, &[0, 1, 0, 0], SIZE);
+        assert_eq!(found.logits, Difference { largest: 2.0, scale: 10.0 });
+        assert_eq!(found.classes, Agreement { compared: 3, same: 2 });
+        assert!(found.to_string().contains("66.6666 % of 3 pixels"), "{found}");
     }
 
     #[test]
     fn what_differs_does_not_pass() {
-        let tolerance = Tolerance::of(Precision::Fp32);
-        let measure = |logits: &[f32], predicted: &[u8]| compare(&REFERENCE, logits, predicted, SIZE);
+        let measure = |logits: &[f32], ids: &[u8]| compare(&REFERENCE, logits, ids, SIZE).holds(Tolerance::FP32);
         let same = [0, 1, 0, 1];
-        assert!(measure(&REFERENCE, &same).holds(&tolerance));
-        assert!(measure(&REFERENCE, &[0, 1, 1, 1]).holds(&tolerance), "a tie may fall either way");
-        assert!(measure(&REFERENCE, &[1, 1, 0, 1]).holds(&tolerance), "one of three may be the one in ten thousand");
-        assert!(!measure(&REFERENCE, &[1, 0, 0, 1]).holds(&tolerance), "two wrong pixels");
+        assert!(measure(&REFERENCE, &same));
+        assert!(measure(&REFERENCE, &[0, 1, 1, 1]), "a tie may fall either way");
+        assert!(measure(&REFERENCE, &[1, 1, 0, 1]), "one of three may be the one in ten thousand");
+        assert!(!measure(&REFERENCE, &[1, 0, 0, 1]), "two wrong pixels");
         for value in [f32::NAN, f32::INFINITY, 9.1] {
             let mut logits = REFERENCE;
             logits[0] = value;
-            assert!(!measure(&logits, &same).holds(&tolerance), "{value}");
+            assert!(!measure(&logits, &same), "{value}");
+        }
+        let (nan, all) = ([f32::NAN; 8], [0; 4]);
+        assert!(!measure(&nan, &same) && !measure(&nan, &all), "nothing but NaN");
+        for (reference, logits) in [(nan, REFERENCE), (nan, nan)] {
+            assert!(!compare(&reference, &logits, &all, SIZE).holds(Tolerance::FP16), "a reference of NaN");
         }
     }
 
@@ -286,8 +239,8 @@ mod tests {
             let mut other = weights.clone();
             other.get_mut("classifier.predict.bias").unwrap().data_mut()[5] += change;
             let bytes_of = |weights: Weights| encode(&plan.model(plan.config.clone(), weights).unwrap(), &plan);
-            let (agreement, selftest) = run(&plan, weights.clone(), &bytes_of(weights.clone())).unwrap();
-            assert_eq!(agreement.size, Size::new(64, 128));
+            let (found, selftest) = run(&plan, weights.clone(), &bytes_of(weights.clone())).unwrap();
+            assert_eq!(found.size, Size::new(64, 128));
             let area: u64 = if head == Head::Logits8 { 8 * 16 } else { 64 * 128 };
             assert_eq!(selftest.class_pixels.iter().sum::<u64>(), area);
             let error = run(&plan, weights, &bytes_of(other)).unwrap_err();

@@ -4,6 +4,7 @@ use image::{GrayImage, Rgb, RgbImage};
 
 use crate::metrics::Confusion;
 use crate::postprocess::resize_nearest;
+use crate::scores::{Difference, leads};
 use crate::segmenter::{Logits, SegmentError, Segmenter};
 use crate::size::Size;
 
@@ -15,23 +16,16 @@ pub struct Comparison {
     /// Pixels of another class where the reference's two best classes are as good as equal; `None` without logits.
     pub near_ties: Option<u64>,
     /// Largest difference of a logit and the largest logit; `None` unless both have logits of one size.
-    pub logits: Option<LogitDifference>,
+    pub logits: Option<Difference>,
+    /// Whether all logits of both were numbers. Masks that were made of NaN say nothing.
+    pub numbers: bool,
     tie: f32,
-}
-
-/// How far logits lie apart.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LogitDifference {
-    /// Largest difference.
-    pub largest: f32,
-    /// Largest logit of the reference, without its sign.
-    pub scale: f32,
 }
 
 impl Comparison {
     /// Nothing compared yet. Two classes tie where the reference's logits differ by less than `tie` of its largest.
     pub fn new(classes: usize, tie: f32) -> Self {
-        Self { confusion: Confusion::new(classes), near_ties: Some(0), logits: None, tie }
+        Self { confusion: Confusion::new(classes), near_ties: Some(0), logits: None, numbers: true, tie }
     }
 
     /// Segments `picture` with both, counts, and draws where they differ.
@@ -49,9 +43,7 @@ impl Comparison {
         let expected = reference.segment(picture)?;
         let counted = self.confusion.add(expected.mask.as_raw(), found.mask.as_raw(), None);
         counted.map_err(|foreign| SegmentError::ClassId { id: foreign.id, classes: foreign.classes })?;
-        if let (Some(a), Some(b)) = (candidate.logits(0), reference.logits(0)) {
-            self.compare_logits(a, b);
-        }
+        self.add_logits(candidate.logits(0), reference.logits(0));
         let ties = reference.logits(0).map(|logits| ties(logits, expected.input_size, self.tie));
         let own_size = Size::new(picture.height() as usize, picture.width() as usize);
         let ties = ties.map(|ties| resize_nearest(&ties, expected.input_size, own_size));
@@ -81,21 +73,20 @@ impl Comparison {
         self.confusion.pixel_accuracy().unwrap_or(1.0)
     }
 
-    fn compare_logits(&mut self, candidate: Logits<'_>, reference: Logits<'_>) {
-        if candidate.values.len() != reference.values.len() {
-            return;
+    /// Whether at least this part of the pixels agrees, and not by masks that were made of NaN.
+    pub fn passes(&self, least_agreement: f64) -> bool {
+        self.numbers && self.agreement() >= least_agreement
+    }
+
+    fn add_logits(&mut self, candidate: Option<Logits<'_>>, reference: Option<Logits<'_>>) {
+        let numbers = |logits: Logits<'_>| logits.values.iter().all(|value| value.is_finite());
+        self.numbers &= [candidate, reference].into_iter().flatten().all(numbers);
+        if let (Some(candidate), Some(reference)) = (candidate, reference)
+            && candidate.size == reference.size
+        {
+            let found = Difference::of(candidate.values, reference.values);
+            self.logits = Some(self.logits.unwrap_or_default().and(found));
         }
-        let before = self.logits.unwrap_or(LogitDifference { largest: 0.0, scale: 0.0 });
-        let pairs = candidate.values.iter().zip(reference.values);
-        // A NaN stays the largest difference; f32::max would drop it.
-        let wider = |most: f32, (a, b): (&f32, &f32)| {
-            let difference = (a - b).abs();
-            if most.is_nan() || difference <= most { most } else { difference }
-        };
-        self.logits = Some(LogitDifference {
-            largest: pairs.fold(before.largest, wider),
-            scale: reference.values.iter().fold(before.scale, |most, v| most.max(v.abs())),
-        });
     }
 }
 
@@ -103,35 +94,10 @@ fn differing<'a>(a: &'a GrayImage, b: &'a GrayImage) -> impl Iterator<Item = boo
     a.as_raw().iter().zip(b.as_raw()).map(|(a, b)| a != b)
 }
 
-/// 1 for each pixel of the input whose two largest logits differ by less than `tie` of the largest of all.
+/// 1 for each pixel of the input whose two largest logits differ by no more than `tie` of the largest of all.
 fn ties(logits: Logits<'_>, input: Size, tie: f32) -> Vec<u8> {
-    let scale = logits.values.iter().fold(0f32, |most, v| most.max(v.abs()));
-    let (rows, columns) = (logits.size.height, logits.size.width);
-    let is_tie = |y: usize, x: usize| {
-        let mut best = [f32::NEG_INFINITY; 2];
-        for plane in logits.values.chunks_exact(rows * columns) {
-            let value = sample(
-                plane,
-                logits.size,
-                (y as f32 + 0.5) * rows as f32 / input.height as f32,
-                (x as f32 + 0.5) * columns as f32 / input.width as f32,
-            );
-            best = [best[0].max(value), best[1].max(value.min(best[0]))];
-        }
-        u8::from(best[0] - best[1] < tie * scale)
-    };
-    (0..input.area()).map(|i| is_tie(i / input.width, i % input.width)).collect()
-}
-
-/// Bilinear interpolation between pixel centres, at a point in pixels.
-fn sample(plane: &[f32], size: Size, y: f32, x: f32) -> f32 {
-    let around = |at: f32, len: usize| {
-        let at = (at - 0.5).clamp(0.0, (len - 1) as f32);
-        (at as usize, (at as usize + 1).min(len - 1), at.fract())
-    };
-    let ((y0, y1, fy), (x0, x1, fx)) = (around(y, size.height), around(x, size.width));
-    let row = |y: usize| plane[y * size.width + x0] * (1.0 - fx) + plane[y * size.width + x1] * fx;
-    row(y0) * (1.0 - fy) + row(y1) * fy
+    let margin = tie * Difference::of(logits.values, logits.values).scale;
+    leads(logits, input).into_iter().map(|lead| u8::from(lead.is_tie(margin))).collect()
 }
 
 /// The picture in dark grey, near ties in yellow, real differences in red.
@@ -156,14 +122,18 @@ mod tests {
 
     #[test]
     fn ties_are_found_at_the_size_of_the_input() {
-        // Two classes whose logits cross in the middle between two positions.
+        // Two classes whose logits cross in the middle between two positions, next to which they differ by 1/8.
         let values = [1.0, 0.0, 0.0, 1.0];
         let logits = Logits { values: &values, classes: 2, size: Size::new(1, 2) };
-        let found = ties(logits, Size::new(8, 16), 0.1);
         let row: Vec<u8> = (0..16).map(|x| u8::from((7..=8).contains(&x))).collect();
-        // Next to the crossing at 8 the logits differ by 1/8.
-        assert_eq!(found[..16], vec![0; 16]);
+        assert_eq!(ties(logits, Size::new(8, 16), 0.1), [0; 128]);
         assert_eq!(ties(logits, Size::new(8, 16), 0.2)[16..32], row);
+        let doubled = values.map(|value| 2.0 * value);
+        assert_eq!(
+            ties(Logits { values: &doubled, ..logits }, Size::new(8, 16), 0.2)[16..32],
+            row,
+            "part of the scale"
+        );
     }
 
     #[test]
@@ -174,13 +144,32 @@ mod tests {
     }
 
     #[test]
-    fn a_nan_is_the_largest_difference() {
+    fn logits_are_compared_over_all_pictures() {
         let mut comparison = Comparison::new(2, 0.0);
-        let logits = |values| Logits { values, classes: 2, size: Size::new(1, 1) };
-        comparison.compare_logits(logits(&[1.0, 2.5]), logits(&[1.0, 2.0]));
-        assert_eq!(comparison.logits, Some(LogitDifference { largest: 0.5, scale: 2.0 }));
-        comparison.compare_logits(logits(&[f32::NAN, 0.0]), logits(&[0.0, -3.0]));
-        let found = comparison.logits.unwrap();
-        assert!(found.largest.is_nan() && found.scale == 3.0, "{found:?}");
+        let logits = |values, width| Some(Logits { values, classes: 2, size: Size::new(1, width) });
+        comparison.add_logits(logits(&[1.0, 2.5], 1), logits(&[1.0, 2.0], 1));
+        comparison.add_logits(logits(&[1.0, 9.0], 1), logits(&[1.0, 2.0, 3.0, 4.0], 2));
+        comparison.add_logits(None, logits(&[1.0, 9.0], 1));
+        assert_eq!(comparison.logits, Some(Difference { largest: 0.5, scale: 2.0 }), "of those of one size");
+        assert!(comparison.passes(1.0));
+    }
+
+    #[test]
+    fn what_was_made_of_nan_does_not_pass() {
+        let (fine, one, all) = ([1.0, 2.0], [1.0, f32::NAN], [f32::NAN; 2]);
+        for (candidate, reference) in [(one, fine), (fine, one), (one, one), (all, fine), (fine, all), (all, all)] {
+            let logits = |values, width| Some(Logits { values, classes: 2, size: Size::new(1, width) });
+            let mut comparison = Comparison::new(2, 0.0);
+            comparison.confusion.add(&[0, 1], &[0, 1], None).unwrap();
+            assert!(comparison.passes(1.0), "the masks are equal");
+            comparison.add_logits(logits(&candidate, 1), logits(&reference, 1));
+            comparison.add_logits(logits(&fine, 1), logits(&fine, 1));
+            assert!(!comparison.passes(0.0), "{candidate:?}, {reference:?}");
+            assert!(!comparison.logits.unwrap().within(1.0), "{candidate:?}, {reference:?}");
+            let mut alone = Comparison::new(2, 0.0);
+            alone.add_logits(logits(&candidate, 1), None);
+            alone.add_logits(None, logits(&reference, 1));
+            assert!(!alone.passes(0.0), "{candidate:?}, {reference:?}");
+        }
     }
 }

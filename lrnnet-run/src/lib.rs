@@ -54,9 +54,11 @@ pub mod picture;
 mod postprocess;
 mod preprocess;
 pub mod resize;
+pub mod scores;
 mod segmenter;
 pub mod selftest;
 mod size;
+pub mod tolerance;
 
 pub use image;
 pub use lrnnet_graph::{InputKind, Metadata};

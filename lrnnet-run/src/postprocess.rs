@@ -230,15 +230,12 @@ fn unpromised(tensor: &NamedTensor, output: Output, classes: usize, size: Size) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resize::between;
 
     /// The definition of bilinear upsampling, one value at a time.
     fn upsample(plane: &[f32], small: Size, y: usize, x: usize) -> f32 {
         let (row, column) = (Tap::new(y, 8 * small.height, small.height), Tap::new(x, 8 * small.width, small.width));
-        let at = |y: usize| {
-            let row = &plane[y * small.width..];
-            row[column.first] * (1.0 - column.weight) + row[column.second] * column.weight
-        };
-        at(row.first) * (1.0 - row.weight) + at(row.second) * row.weight
+        between(plane, small.width, row, column)
     }
 
     fn noise(n: usize) -> Vec<f32> {

@@ -36,6 +36,16 @@ impl Tap {
     }
 }
 
+/// The value between four of a plane whose rows have `width` values.
+pub(crate) fn between(plane: &[f32], width: usize, row: Tap, column: Tap) -> f32 {
+    let blend = |a: f32, b: f32, weight: f32| a * (1.0 - weight) + b * weight;
+    let across = |y: usize| {
+        let values = &plane[y * width..][..width];
+        blend(values[column.first], values[column.second], column.weight)
+    };
+    blend(across(row.first), across(row.second), row.weight)
+}
+
 impl Resizer {
     /// `frame` at `size`, as RGB bytes `[h, w, 3]`; the frame's own bytes where these are that already.
     ///

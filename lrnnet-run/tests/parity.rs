@@ -11,13 +11,15 @@ use std::path::Path;
 use image::RgbImage;
 use lrnnet_graph::onnx::Opset;
 use lrnnet_graph::{
-    Block, Config, Form, Head, InputKind, InputSize, Model, Network, Origin, Settings, Tensor, Weights, synthetic,
+    Block, Config, Form, Head, InputKind, InputSize, Model, Network, Origin, STRIDE, Settings, Tensor, Weights,
+    synthetic,
 };
-use lrnnet_run::{Device, Segmenter};
+use lrnnet_run::scores::{Agreement, Difference, leads};
+use lrnnet_run::tolerance::{TIE, Tolerance};
+use lrnnet_run::{Device, Logits, Segmenter, Size};
 use safetensors::{Dtype, SafeTensors};
 
-/// Largest logit difference, relative to the largest logit.
-const LOGITS: f32 = 1e-4;
+const FP32: Tolerance = Tolerance::FP32;
 const ENGINES: [Device; 2] = [Device::TRACT, Device::CPU];
 const SIZES: [[usize; 2]; 2] = [[64, 128], [72, 136]];
 
@@ -110,7 +112,7 @@ fn run(model: &Model, device: Device, picture: &[u8], [height, width]: [usize; 2
     let origin = Origin { weights_sha256: String::new(), exporter: "test".into() };
     let mut builder = Segmenter::builder().model_bytes(model.to_onnx(Opset::default(), &origin)).device(device);
     if model.config().size == InputSize::Dynamic {
-        builder = builder.image_size(lrnnet_run::Size::new(height, width));
+        builder = builder.image_size(Size::new(height, width));
     }
     let mut segmenter = builder.build().unwrap_or_else(|e| panic!("{device}: {e:?}\nrun `cargo xtask test`"));
     let picture = RgbImage::from_raw(width as u32, height as u32, picture.to_vec()).unwrap();
@@ -118,45 +120,14 @@ fn run(model: &Model, device: Device, picture: &[u8], [height, width]: [usize; 2
     Result { mask, logits: segmenter.logits(0).map(|l| l.values.to_vec()) }
 }
 
-/// Largest difference, relative to the largest expected value.
-fn relative_difference(found: &[f32], expected: &[f32]) -> f32 {
-    assert_eq!(found.len(), expected.len());
-    let largest = |values: &mut dyn Iterator<Item = f32>| values.fold(0.0, f32::max);
-    let difference = largest(&mut found.iter().zip(expected).map(|(a, b)| (a - b).abs()));
-    difference / largest(&mut expected.iter().map(|v| v.abs()))
-}
-
-/// Share of equal ids among the pixels that are not ties: whose two largest expected logits differ by more than the
-/// logits may.
-fn agreement(mask: &[u8], expected: &[u8], logits8: &[f32], [h, w]: [usize; 2], tie: f32) -> f64 {
-    let scale = logits8.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-    let margins = margins(logits8, [h, w]);
-    let clear = |&i: &usize| margins[i] > tie * scale;
-    let (total, equal) = (0..h * w)
-        .filter(clear)
-        .fold((0u32, 0u32), |(total, equal), i| (total + 1, equal + u32::from(mask[i] == expected[i])));
-    assert!(total as usize > h * w / 2, "only {total} of {} pixels are not ties", h * w);
-    f64::from(equal) / f64::from(total)
-}
-
-/// The difference of the two largest logits of each pixel of `h x w`, by bilinear interpolation of `logits8`.
-fn margins(logits8: &[f32], [h, w]: [usize; 2]) -> Vec<f32> {
-    let (rows, columns) = (h / 8, w / 8);
-    let taps = |i: usize, n: usize| {
-        let at = ((i as f32 + 0.5) / 8.0 - 0.5).clamp(0.0, (n - 1) as f32);
-        (at as usize, (at as usize + 1).min(n - 1), at.fract())
-    };
-    let margin = |i: usize| {
-        let ((y0, y1, fy), (x0, x1, fx)) = (taps(i / w, rows), taps(i % w, columns));
-        let mut best = [f32::NEG_INFINITY; 2];
-        for plane in logits8.chunks(rows * columns) {
-            let row = |y: usize| plane[y * columns + x0] * (1.0 - fx) + plane[y * columns + x1] * fx;
-            let value = row(y0) * (1.0 - fy) + row(y1) * fy;
-            best = [best[0].max(value), best[1].max(value.min(best[0]))];
-        }
-        best[0] - best[1]
-    };
-    (0..h * w).map(margin).collect()
+/// Class ids that must be those of PyTorch, ties aside, by its logits at an eighth of the size.
+fn agreement(mask: &[u8], expected: &[u8], logits8: &[f32], [height, width]: [usize; 2], tie: f32) -> Agreement {
+    let size = Size::new(height / STRIDE, width / STRIDE);
+    let logits = Logits { values: logits8, classes: logits8.len() / size.area(), size };
+    let margin = tie * Difference::of(logits8, logits8).scale;
+    let found = Agreement::of(mask, expected, &leads(logits, Size::new(height, width)), margin);
+    assert!(found.compared > height * width / 2, "{found:?}: more than half are ties");
+    found
 }
 
 /// Collects what does not hold, so that one run shows every failing case.
@@ -192,10 +163,10 @@ fn every_row_of_the_tables_in_every_form_on_both_engines() {
             ] {
                 for device in ENGINES {
                     let found = run(model, device, &synthetic::picture(h, w), size);
-                    let difference = relative_difference(&found.logits.unwrap(), &expected);
-                    let equal = agreement(&found.mask, ids, &expected, size, LOGITS);
-                    let case = format!("{name} {h}x{w} {form} {device}: {difference:.1e}, {equal:.5} equal");
-                    report.check(case, difference < LOGITS && equal >= 0.9999);
+                    let difference = Difference::of(&found.logits.unwrap(), &expected);
+                    let equal = agreement(&found.mask, ids, &expected, size, TIE);
+                    let case = format!("{name} {h}x{w} {form} {device}: {difference:?}, {equal:?}");
+                    report.check(case, difference.within(FP32.logits) && equal.within(FP32));
                 }
             }
         }
@@ -215,8 +186,8 @@ fn dynamic_models_give_what_static_ones_give() {
         for (form, model) in [("plain", &plain), ("deploy", &plain.rewrite(Form::DEPLOY).unwrap())] {
             for device in ENGINES {
                 let found = run(model, device, &synthetic::picture(64, 128), size);
-                let difference = relative_difference(&found.logits.unwrap(), &expected);
-                report.check(format!("{name} {form} {device}: {difference:.1e}"), difference < LOGITS);
+                let difference = Difference::of(&found.logits.unwrap(), &expected);
+                report.check(format!("{name} {form} {device}: {difference:?}"), difference.within(FP32.logits));
             }
         }
     }
@@ -242,11 +213,11 @@ fn every_head_and_input_kind() {
                 for device in ENGINES {
                     let case = format!("{head} {input} {size_kind:?} {device}");
                     let found = run(&model, device, &synthetic::picture(64, 128), size);
-                    let equal = agreement(&found.mask, ids, &logits8, size, LOGITS);
-                    report.check(format!("{case}: {equal:.5} equal"), equal >= 0.9999);
+                    let equal = agreement(&found.mask, ids, &logits8, size, TIE);
+                    report.check(format!("{case}: {equal:?}"), equal.within(FP32));
                     if matches!(head, Head::Logits | Head::Both) {
-                        let difference = relative_difference(&thinned(&found.logits.unwrap()), &expected);
-                        report.check(format!("{case}: {difference:.1e}"), difference < LOGITS);
+                        let difference = Difference::of(&thinned(&found.logits.unwrap()), &expected);
+                        report.check(format!("{case}: {difference:?}"), difference.within(FP32.logits));
                     }
                 }
             }
@@ -271,14 +242,14 @@ fn trained_weights_agree_with_an_independent_implementation() {
         for device in ENGINES {
             for (form, model) in [("plain", &plain), ("deploy", &deploy)] {
                 let found = run(model, device, io.bytes("image"), size);
-                let difference = relative_difference(&found.logits.unwrap(), &expected);
-                let equal = agreement(&found.mask, ids, &expected, size, LOGITS);
-                let case = format!("{name} {form} {device}: {difference:.1e}, {equal:.5} equal");
-                report.check(case, difference < LOGITS && equal >= 0.9999);
+                let difference = Difference::of(&found.logits.unwrap(), &expected);
+                let equal = agreement(&found.mask, ids, &expected, size, TIE);
+                let case = format!("{name} {form} {device}: {difference:?}, {equal:?}");
+                report.check(case, difference.within(FP32.logits) && equal.within(FP32));
             }
             let found = run(&half, device, io.bytes("image"), size);
             let equal = agreement(&found.mask, ids, &expected, size, 0.0);
-            report.check(format!("{name} fp16 {device}: {equal:.4} equal"), equal >= 0.995);
+            report.check(format!("{name} fp16 {device}: {equal:?}"), equal.within(Tolerance::FP16));
         }
     }
     report.finish();

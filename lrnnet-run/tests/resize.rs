@@ -3,6 +3,7 @@
 
 use lrnnet_graph::synthetic;
 use lrnnet_run::resize::Resizer;
+use lrnnet_run::scores::Difference;
 use lrnnet_run::{Frame, PixelFormat, Size};
 use safetensors::SafeTensors;
 
@@ -26,9 +27,11 @@ fn the_resize_is_the_one_of_pytorch() {
         assert_eq!(tensor.shape(), [3, to.height, to.width]);
         let expected = tensor.data().chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]]));
         let at = |i: usize| f32::from(found[i % to.area() * 3 + i / to.area()]);
-        let largest = expected.enumerate().map(|(i, value)| (at(i) - value).abs()).fold(0.0, f32::max);
-        if largest > TOLERANCE {
-            failing.push(format!("{name}: largest difference {largest}"));
+        let found: Vec<f32> = (0..found.len()).map(at).collect();
+        let difference = Difference::of(&found, &expected.collect::<Vec<_>>());
+        let within = difference.largest <= TOLERANCE;
+        if !within {
+            failing.push(format!("{name}: {difference:?}"));
         }
     }
     assert!(failing.is_empty(), "{} cases differ:\n{}", failing.len(), failing.join("\n"));

@@ -38,8 +38,8 @@ pub fn run(args: ConvertArgs) -> Result<(), Failure> {
         eprintln!("note: most CPUs only emulate float16, so verifying may take a minute (--no-verify skips it)");
     }
     let exported = export(file, &plan)?;
-    match &exported.agreement {
-        Some(agreement) => eprintln!("verified: {agreement}"),
+    match &exported.verification {
+        Some(found) => eprintln!("verified: {found}"),
         None => eprintln!("not verified, as asked"),
     }
     let written = lrnnet_run::atomic::write(&args.output, |file| file.write_all(&exported.bytes));

@@ -1,9 +1,11 @@
-//! What can end the program, and with which exit code.
+//! What can end the program, with which exit code, and which flags help.
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use lrnnet_export::weights::WeightsError;
 use lrnnet_export::{ChoiceError, ClassFileError, ExportError, InspectError, ModelError, VerifyError};
+use lrnnet_graph::Precision;
 
 /// Why the program ends without success.
 #[derive(Debug)]
@@ -28,8 +30,20 @@ impl Failure {
         for cause in error.chain().skip(1) {
             eprintln!("caused by: {}", super::printable(&cause.to_string()));
         }
+        if let Some(hint) = error.chain().find_map(hint) {
+            eprintln!("hint: {hint}");
+        }
         ExitCode::from(code)
     }
+}
+
+/// The flags that help against an error of the library, which knows nothing of flags.
+fn hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    Some(match error.downcast_ref()? {
+        VerifyError::Disagreement { precision: Precision::Fp16, .. } => "export it without --half",
+        VerifyError::Disagreement { .. } => "please report this; --no-verify writes the file anyway",
+        _ => return None,
+    })
 }
 
 impl From<ExportError> for Failure {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use clap::{Parser, Subcommand};
 use lrnnet_run::engine::EngineOptions;
 use lrnnet_run::mask::MaskStyle;
-use lrnnet_run::{DeviceChoice, Segmenter, SegmenterBuilder, Size, device_words};
+use lrnnet_run::{DeviceChoice, Segmenter, SegmenterBuilder, Size, device_words, tolerance};
 
 use super::bench::BenchArgs;
 use super::opening::Volume;
@@ -215,10 +215,10 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "MODEL.onnx")]
     pub model_b: Option<PathBuf>,
     /// Part of pixels that must agree, 0 to 1
-    #[arg(long, default_value_t = 0.999, value_parser = zero_to_one::<f64>, value_name = "PART")]
+    #[arg(long, default_value_t = tolerance::VERIFY_AGREEMENT, value_parser = zero_to_one::<f64>, value_name = "PART")]
     pub min_agreement: f64,
     /// Part of the largest logit below which the two best classes of a pixel tie
-    #[arg(long, default_value_t = 1e-3, value_parser = zero_to_one::<f32>, value_name = "PART")]
+    #[arg(long, default_value_t = tolerance::VERIFY_TIE, value_parser = zero_to_one::<f32>, value_name = "PART")]
     pub tie: f32,
     /// Draw where they differ: near ties yellow, real differences red
     #[arg(long, value_name = "PNG")]

@@ -63,7 +63,10 @@ pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
         table(&comparison, &names, &candidate, &reference, args.tie)
     };
     to_stdout(text.as_bytes()).context("cannot write to standard output").map_err(Failure::Output)?;
-    if comparison.agreement() < args.min_agreement {
+    if !comparison.numbers {
+        return Err(Failure::Input(anyhow!("logits are NaN or infinite, so the masks say nothing")));
+    }
+    if !comparison.passes(args.min_agreement) {
         let (found, expected) = (100.0 * comparison.agreement(), 100.0 * args.min_agreement);
         return Err(Failure::Input(anyhow!(
             "{found:.4} % of the pixels agree; expected at least {expected} % (--min-agreement)"
