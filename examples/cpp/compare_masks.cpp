@@ -38,7 +38,9 @@ Mask read_mask(const char* path) {
 
 int compare(int argc, char** argv) {
     if (argc != 3 && argc != 4) throw Failure(BAD_USAGE_OR_MODEL, "usage: compare_masks A.png B.png [PERCENT]");
-    const double least = argc == 4 ? std::atof(argv[3]) : 100.0;
+    char* end = nullptr;
+    const double least = argc == 4 ? std::strtod(argv[3], &end) : 100.0;
+    if (end && (end == argv[3] || *end)) throw Failure(BAD_USAGE_OR_MODEL, std::string(argv[3]) + ": expected a number");
     const Mask a = read_mask(argv[1]), b = read_mask(argv[2]);
     if (a.height != b.height || a.width != b.width) throw Failure(INPUT_FAILED, "the masks differ in size");
     std::size_t equal = 0;

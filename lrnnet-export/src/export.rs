@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use lrnnet_graph::onnx::Opset;
 use lrnnet_graph::{
-    BindError, Config, Context, Form, HalfError, Model, Network, Origin, Precision, RewriteError, Weights,
+    BindError, Config, Context, Form, HalfError, Model, Network, Origin, Precision, RewriteError, SelfTest, Weights,
 };
 
 use crate::verify::{self, Verification, VerifyError};
@@ -47,6 +47,9 @@ pub struct Exported {
     pub bytes: Vec<u8>,
     /// How well it agrees with the plain form, where the plan asks for that.
     pub verification: Option<Verification>,
+    /// Whether its metadata hold a self-test. A verified file has none where more than half of its class map are near
+    /// ties, as with weights that were never trained.
+    pub has_selftest: bool,
 }
 
 /// Makes the model that `plan` asks for, runs it against the plain form, and records its class map of a generated
@@ -67,11 +70,15 @@ pub fn export(file: WeightFile, plan: &Plan) -> Result<Exported, ExportError> {
         plan.model(plan.config.clone(), weights.clone()).map_err(|source| ExportError::Model { path, source })?;
     let bytes = model.to_onnx(plan.opset, &origin);
     if !plan.verify {
-        return Ok(Exported { bytes, verification: None });
+        return Ok(Exported { bytes, verification: None, has_selftest: false });
     }
     let (verification, selftest) = verify::run(plan, weights, &bytes)?;
-    let bytes = model.with_selftest(selftest).to_onnx(plan.opset, &origin);
-    Ok(Exported { bytes, verification: Some(verification) })
+    let has_selftest = selftest.is_some();
+    let bytes = match selftest {
+        Some(record) => model.with_selftest(SelfTest::Known(record)).to_onnx(plan.opset, &origin),
+        None => bytes,
+    };
+    Ok(Exported { bytes, verification: Some(verification), has_selftest })
 }
 
 /// Why weights make no model.

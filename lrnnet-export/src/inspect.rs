@@ -9,6 +9,9 @@ use lrnnet_graph::{ConfigError, InputSize, Metadata, Network, cost};
 use lrnnet_run::{Model, Size};
 use serde::Serialize;
 
+/// Characters of a metadata value that people are shown.
+const SHOWN: usize = 400;
+
 /// A description of a model file, for people (`Display`) and programs (`Serialize`).
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
@@ -133,7 +136,11 @@ impl fmt::Display for Inspection {
         writeln!(f, "GFLOPS      {:.2} at {height}x{width}", self.gflops)?;
         writeln!(f, "metadata")?;
         for (key, value) in self.metadata.to_props() {
-            writeln!(f, "  {key:<17} {value}")?;
+            // Of the self-test's thousand numbers a few do.
+            match value.char_indices().nth(SHOWN) {
+                Some((end, _)) => writeln!(f, "  {key:<17} {} ... ({} bytes)", &value[..end], value.len())?,
+                None => writeln!(f, "  {key:<17} {value}")?,
+            }
         }
         Ok(())
     }

@@ -8,12 +8,12 @@ use std::fmt;
 
 use image::RgbImage;
 use lrnnet_graph::{
-    Config, ConfigError, Form, Head, InputKind, InputSize, Model as Bound, Origin, Precision, SelfTest, Weights,
+    Config, ConfigError, Form, Head, InputKind, InputSize, Model as Bound, Origin, Precision, SelfTestRecord, Weights,
 };
 use lrnnet_run::engine::{self, EngineError, EngineOptions, Outputs};
 use lrnnet_run::scores::{Agreement, Difference, Lead};
-use lrnnet_run::tolerance::{TIE, Tolerance};
-use lrnnet_run::{Device, Frame, Model, ModelError as FileError, Output, Preprocessor, Size, selftest};
+use lrnnet_run::tolerance::{NEAR_TIE, TIE, Tolerance};
+use lrnnet_run::{Device, Frame, Model, ModelError as FileError, Preprocessor, Size, selftest};
 
 use crate::export::{ModelError, Plan};
 
@@ -93,8 +93,12 @@ pub enum VerifyError {
 }
 
 /// Runs the file `bytes`, which `plan` made of `weights`, and the plain form. Besides the agreement, there is a
-/// record of the class map for those who run the file elsewhere.
-pub(crate) fn run(plan: &Plan, weights: Weights, bytes: &[u8]) -> Result<(Verification, SelfTest), VerifyError> {
+/// record of the class map for those who run the file elsewhere, where that proves anything.
+pub(crate) fn run(
+    plan: &Plan,
+    weights: Weights,
+    bytes: &[u8],
+) -> Result<(Verification, Option<SelfTestRecord>), VerifyError> {
     let size = picture_size(&plan.config);
     let picture = selftest::picture(size);
     // Logits are compared even where the file keeps them to itself.
@@ -124,9 +128,8 @@ pub(crate) fn run(plan: &Plan, weights: Weights, bytes: &[u8]) -> Result<(Verifi
         return Err(VerifyError::Disagreement { found, expected, precision: plan.precision });
     }
     // Another engine is as far from this one as this one from the plain form, and so may be either of two classes.
-    let noise = (2.0 * found.logits.largest).max(TIE * found.logits.scale);
-    let near_ties = leads(&logits, ids.len()).iter().filter(|lead| lead.is_tie(noise)).count();
-    Ok((found, selftest::record(size, &ids, classes, near_ties as u64)))
+    let noise = (2.0 * found.logits.largest).max(NEAR_TIE * found.logits.scale);
+    Ok((found, selftest::record(size, &ids, &leads(&logits, ids.len()), noise)))
 }
 
 /// The size of a static graph; for a dynamic one, that of training as nearly as it can be fed.
@@ -169,8 +172,7 @@ fn run_once(bytes: Vec<u8>, picture: &RgbImage, size: Size) -> Result<Outputs, V
 
 /// Logits at whatever size the head gives them, `[classes, h, w]`.
 fn scores(outputs: &Outputs) -> Vec<f32> {
-    let scores = [Output::Logits, Output::Logits8].into_iter().find_map(|output| outputs.floats(output.name()));
-    scores.unwrap_or_default().to_vec()
+    outputs.logits().unwrap_or_default().to_vec()
 }
 
 fn check_count(expected: usize, found: usize) -> Result<(), VerifyError> {
@@ -242,7 +244,7 @@ mod tests {
             let (found, selftest) = run(&plan, weights.clone(), &bytes_of(weights.clone())).unwrap();
             assert_eq!(found.size, Size::new(64, 128));
             let area: u64 = if head == Head::Logits8 { 8 * 16 } else { 64 * 128 };
-            assert_eq!(selftest.class_pixels.iter().sum::<u64>(), area);
+            assert_eq!(selftest.unwrap().near_ties.iter().map(|&run| u64::from(run)).sum::<u64>(), area);
             let error = run(&plan, weights, &bytes_of(other)).unwrap_err();
             assert!(matches!(error, VerifyError::Disagreement { .. }), "{head}: {error:?}");
         }

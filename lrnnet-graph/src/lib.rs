@@ -48,7 +48,7 @@ pub use config::{
 pub use form::{Form, Precision, RewriteError};
 pub use graph::{Dim, ElementType, Shape};
 pub use half::f16;
-pub use metadata::{ColorOrder, FormName, Metadata, MetadataError, ResizeRule, SelfTest, Task};
+pub use metadata::{ColorOrder, FormName, Metadata, MetadataError, ResizeRule, SelfTest, SelfTestRecord, Task};
 pub use model::{HalfError, Model, Network, Origin, OutputError};
 pub use tensor::{Constant, Tensor, Weights};
 pub use words::UnknownWord;

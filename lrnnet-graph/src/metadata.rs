@@ -7,8 +7,9 @@ mod entries;
 mod rules;
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 
@@ -65,30 +66,60 @@ pub struct Metadata {
     pub selftest: Option<SelfTest>,
 }
 
+/// A self-test as a file holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SelfTest {
+    /// One of the version that this crate knows.
+    Known(SelfTestRecord),
+    /// Another one, as it stands in the file, which can be used all the same.
+    Other(Json),
+}
+
 /// A picture that anyone can generate, and the class map that a model makes of it.
 ///
-/// Where the class map is not equal, engines differ in the last bits of their logits, which only shows where two
-/// classes are as good as equal. So the pixels counted by class may differ by as many as there are near ties.
+/// Engines differ in the last bits of their logits, which shows where two classes are as good as equal: at near ties.
+/// Every other position must have the class that it had at export. So a class map passes if the hash of its ids at
+/// these positions is the one recorded, however small and wherever a difference is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SelfTest {
-    /// The formula of the picture: [`SelfTest::PICTURE`].
+pub struct SelfTestRecord {
+    /// Always [`SelfTestRecord::VERSION`].
+    #[serde(deserialize_with = "known_version")]
+    pub version: u32,
+    /// The formula of the picture: [`SelfTestRecord::PICTURE`].
+    #[serde(deserialize_with = "known_picture")]
     pub input: String,
     /// Rows of the picture.
     pub height: usize,
     /// Columns of the picture.
     pub width: usize,
-    /// SHA-256 of the class map, one byte per value in rows, in hexadecimal. A file that puts out logits only is
+    /// SHA-256 of the class map, one byte per position in rows, in hexadecimal. A file that puts out logits only is
     /// tested by the index of the largest of each position.
     pub class_map_sha256: String,
-    /// Number of positions of each class, by class id.
-    pub class_pixels: Vec<u64>,
-    /// Positions whose two largest logits are so close that another engine may order them the other way.
-    pub near_ties: u64,
+    /// SHA-256 of the class map without its near ties: the bytes of all other positions, in rows.
+    pub clear_sha256: String,
+    /// Where the near ties are: positions in rows that are none, then positions that are, and so on in turn. The sum is
+    /// the number of positions.
+    pub near_ties: Vec<u32>,
 }
 
-impl SelfTest {
+impl SelfTestRecord {
+    /// The version of the rule.
+    pub const VERSION: u32 = 2;
     /// The picture of [`synthetic::picture`](crate::synthetic::picture).
     pub const PICTURE: &str = "lrnnet-picture-2";
+}
+
+fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    known(u32::deserialize(deserializer)?, SelfTestRecord::VERSION)
+}
+
+fn known_picture<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    known(String::deserialize(deserializer)?, SelfTestRecord::PICTURE.to_owned())
+}
+
+fn known<T: PartialEq + Debug, E: serde::de::Error>(found: T, expected: T) -> Result<T, E> {
+    if found == expected { Ok(found) } else { Err(E::custom(format!("{found:?}; expected {expected:?}"))) }
 }
 
 impl Metadata {

@@ -5,7 +5,8 @@ use lrnnet_graph::graph::{Graph, Op};
 use lrnnet_graph::onnx::{ModelFile, Opset};
 use lrnnet_graph::passes::{self, Pass};
 use lrnnet_graph::{
-    Config, Form, HalfError, InputSize, Model, Network, Origin, Precision, RewriteError, SelfTest, Settings, synthetic,
+    Config, Form, HalfError, InputSize, Model, Network, Origin, Precision, RewriteError, SelfTest, SelfTestRecord,
+    Settings, synthetic,
 };
 
 fn plain() -> Model {
@@ -131,14 +132,15 @@ fn a_pass_that_loses_what_the_caller_sees_is_refused() {
 
 #[test]
 fn a_record_of_what_a_file_did_does_not_outlive_the_file() {
-    let selftest = SelfTest {
-        input: SelfTest::PICTURE.into(),
+    let selftest = SelfTest::Known(SelfTestRecord {
+        version: SelfTestRecord::VERSION,
+        input: SelfTestRecord::PICTURE.into(),
         height: 64,
         width: 128,
         class_map_sha256: String::new(),
-        class_pixels: vec![64 * 128],
-        near_ties: 0,
-    };
+        clear_sha256: String::new(),
+        near_ties: vec![64 * 128],
+    });
     let recorded = plain().with_selftest(selftest.clone());
     assert_eq!(file(&recorded).metadata().selftest, Some(selftest));
     for changed in [recorded.rewrite(Form::DEPLOY).unwrap(), recorded.to_half().unwrap()] {

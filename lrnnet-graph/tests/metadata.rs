@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use lrnnet_graph::{
     Block, Classes, Config, Context, Form, Head, InputKind, InputSize, Metadata, MetadataError, Normalization, Origin,
-    Precision, SelfTest, Settings,
+    Precision, SelfTest, SelfTestRecord, Settings,
 };
 
 fn metadata(settings: Settings) -> Metadata {
@@ -49,14 +49,15 @@ fn every_configuration_survives_the_way_through_a_file() {
 
 #[test]
 fn what_is_optional_survives_too() {
-    let selftest = SelfTest {
-        input: SelfTest::PICTURE.into(),
-        height: 8,
-        width: 8,
+    let selftest = SelfTest::Known(SelfTestRecord {
+        version: SelfTestRecord::VERSION,
+        input: SelfTestRecord::PICTURE.into(),
+        height: 360,
+        width: 480,
         class_map_sha256: "cd".repeat(32),
-        class_pixels: vec![64, 0],
-        near_ties: 3,
-    };
+        clear_sha256: "ef".repeat(32),
+        near_ties: vec![360 * 480 - 7, 7],
+    });
     let mut written = metadata(Settings::camvid());
     written.selftest = Some(selftest);
     written.precision = Precision::Fp16;

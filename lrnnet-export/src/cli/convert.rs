@@ -42,6 +42,9 @@ pub fn run(args: ConvertArgs) -> Result<(), Failure> {
         Some(found) => eprintln!("verified: {found}"),
         None => eprintln!("not verified, as asked"),
     }
+    if exported.verification.is_some() && !exported.has_selftest {
+        eprintln!("note: no self-test, since more than half of the class map of its picture are near ties");
+    }
     let written = lrnnet_run::atomic::write(&args.output, |file| file.write_all(&exported.bytes));
     written.with_context(|| format!("cannot write `{}`", args.output.display())).map_err(Failure::Output)?;
     eprintln!("wrote {}: {}, {} bytes", args.output.display(), describe(&plan.config), exported.bytes.len());

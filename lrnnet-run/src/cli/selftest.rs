@@ -24,13 +24,15 @@ pub fn run(args: &SelfTestArgs) -> Result<(), Failure> {
     let place = format!("{} on {}", args.model.display(), engine.description());
     let line = match verdict {
         Verdict::Equal => format!("passed: {place} gives the class map of the export, byte for byte"),
-        Verdict::WithinNearTies { changed, near_ties } => format!(
-            "passed: {place} gives another class in {changed} pixels or a few more; {near_ties} were near ties at export"
+        Verdict::AtNearTies { near_ties, positions } => format!(
+            "passed: {place} gives another class only among {near_ties} of {positions} positions, which were near ties at \
+             export"
         ),
-        Verdict::Different { changed, near_ties } => {
+        Verdict::Different { near_ties, positions } => {
             return Err(Failure::Input(anyhow!(
-                "{place} gives another class in at least {changed} pixels, but only {near_ties} were near ties at \
-                 export; expected the class map of the export. Export the file again, or try another device"
+                "{place} does not give the class map of the export, not even outside of the {near_ties} near ties among \
+                 its {positions} positions. `lrnnet-run verify` shows where; try another device, or export the file \
+                 again"
             )));
         }
     };

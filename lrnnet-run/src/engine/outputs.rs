@@ -2,6 +2,8 @@
 
 use half::f16;
 
+use crate::model::Output;
+
 /// A tensor that a run put out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedTensor {
@@ -137,6 +139,16 @@ impl Outputs {
     /// Values of the uint8 tensor `name`.
     pub fn bytes(&self, name: &str) -> Option<&[u8]> {
         self.get(name)?.values.as_u8()
+    }
+
+    /// The class map of a known head: ids `[n, h, w]`.
+    pub fn class_map(&self) -> Option<&[u8]> {
+        self.bytes(Output::ClassMap.name())
+    }
+
+    /// The scores of a known head, `[n, classes, h, w]`: at the input's size where it has these, else at an eighth of it.
+    pub fn logits(&self) -> Option<&[f32]> {
+        [Output::Logits, Output::Logits8].into_iter().find_map(|output| self.floats(output.name()))
     }
 
     /// Sets the tensor `name`, in the room that it had before. For engines.
