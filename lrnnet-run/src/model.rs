@@ -179,11 +179,6 @@ impl Model {
         self.kind
     }
 
-    /// Name of the input.
-    pub fn input_name(&self) -> &str {
-        &self.file.input().name
-    }
-
     /// The outputs that give classes, in the file's order, at least one.
     pub fn outputs(&self) -> &[Output] {
         &self.outputs

@@ -125,7 +125,7 @@ fn nearest(i: usize, target: usize, source: usize) -> usize {
 }
 
 /// Adds the pixels of each class to `counts`, by class id; an id beyond them is returned as an error.
-pub fn count_classes(ids: &[u8], counts: &mut [u64]) -> Result<(), u8> {
+fn count_classes(ids: &[u8], counts: &mut [u64]) -> Result<(), u8> {
     let mut all = [0u64; 256];
     for &id in ids {
         all[usize::from(id)] += 1;

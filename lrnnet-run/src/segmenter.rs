@@ -409,6 +409,19 @@ mod tests {
     }
 
     #[test]
+    fn sizes_and_batches_are_checked_against_the_model() {
+        let dynamic = || Segmenter::new(model(InputSize::Dynamic, Head::Logits8), Toy);
+        let (two, size) = (NonZeroUsize::new(2).unwrap(), Size::new(128, 64));
+        let mut segmenter = dynamic().with_batch(two).unwrap().with_image_size(size).unwrap();
+        assert_eq!((segmenter.batch(), segmenter.segment(&RgbImage::new(9, 9)).unwrap().input_size), (2, size));
+        let error = dynamic().with_image_size(Size::new(100, 64)).err().unwrap();
+        assert!(matches!(error, BuildError::Multiple { nearest, .. } if nearest == size), "{error}");
+        let fixed = || Segmenter::new(model(InputSize::Static { batch: 1, height: 64, width: 128 }, Head::Logits8), Toy);
+        assert!(matches!(fixed().with_batch(two).err(), Some(BuildError::Batch { wanted: 2, fixed: 1, .. })));
+        assert!(matches!(fixed().with_image_size(size).err(), Some(BuildError::StaticSize { .. })));
+    }
+
+    #[test]
     fn buffers_that_do_not_fit_are_refused() {
         let size = InputSize::Static { batch: 2, height: 64, width: 128 };
         let mut segmenter = Segmenter::new(model(size, Head::Logits8), Toy);

@@ -138,7 +138,7 @@ pub fn home() -> Option<PathBuf> {
 }
 
 /// Where this program keeps what it can make again: `$LRNNET_HOME/cache`, else `lrnnet` in the user's cache folder.
-pub fn cache() -> Option<PathBuf> {
+pub(super) fn cache() -> Option<PathBuf> {
     let own = folder_from("LRNNET_HOME").map(|home| home.join("cache"));
     own.or_else(|| Some(dirs::cache_dir()?.join("lrnnet")))
 }
@@ -153,7 +153,7 @@ pub fn setup_folder() -> Option<PathBuf> {
 }
 
 /// The library's file name without a version: `libonnxruntime.so` on Linux.
-pub fn file_name() -> String {
+fn file_name() -> String {
     format!("{}onnxruntime{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX)
 }
 
