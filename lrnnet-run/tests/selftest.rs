@@ -1,10 +1,9 @@
 //! A self-test finds what is wrong with a class map, however small, and lets pass what engines may do.
 #![allow(missing_docs)]
 
-use std::borrow::Cow;
-
+use lrnnet_graph::onnx::Opset;
 use lrnnet_graph::onnx::proto::ModelProto;
-use lrnnet_graph::{SelfTest, SelfTestRecord};
+use lrnnet_graph::{Config, Head, InputSize, Network, Origin, SelfTest, SelfTestRecord, Settings, synthetic};
 use lrnnet_run::engine::{self, EngineOptions};
 use lrnnet_run::selftest::{self, SelfTestError, Verdict, judge};
 use lrnnet_run::{Device, Model, Segmenter, Size};
@@ -179,6 +178,15 @@ fn changed(change: impl FnOnce(&mut ModelProto)) -> Model {
     Model::from_bytes("changed", Cow::Owned(proto.encode_to_vec())).unwrap()
 }
 
+/// Changes the bias of class 0.
+fn set_bias(proto: &mut ModelProto, change: fn(f32) -> f32) {
+    let tensors = &mut proto.graph.as_mut().unwrap().initializer;
+    let bias = tensors.iter_mut().find(|t| t.name() == "classifier.predict.bias").unwrap();
+    let bytes = bias.raw_data.as_mut().unwrap();
+    let value = f32::from_le_bytes(bytes[..4].try_into().unwrap());
+    bytes[..4].copy_from_slice(&change(value).to_le_bytes());
+}
+
 fn run(model: &Model, device: Device) -> Result<Verdict, SelfTestError> {
     let mut opened = engine::open(model, device, &EngineOptions::default(), &|_| ())
         .unwrap_or_else(|e| panic!("{device}: {e:?}\nrun `cargo xtask test`"));
@@ -187,21 +195,32 @@ fn run(model: &Model, device: Device) -> Result<Verdict, SelfTestError> {
 
 #[test]
 fn weights_that_changed_a_little_or_to_nan_do_not_pass() {
-    let with_bias = |change: fn(f32) -> f32| {
-        changed(|proto| {
-            let tensors = &mut proto.graph.as_mut().unwrap().initializer;
-            let bias = tensors.iter_mut().find(|t| t.name() == "classifier.predict.bias").unwrap();
-            let bytes = bias.raw_data.as_mut().unwrap();
-            let value = f32::from_le_bytes(bytes[..4].try_into().unwrap());
-            bytes[..4].copy_from_slice(&change(value).to_le_bytes());
-        })
-    };
+    let with_bias = |change: fn(f32) -> f32| changed(|proto| set_bias(proto, change));
     for device in ENGINES {
         assert_eq!(run(&with_bias(|bias| bias), device).unwrap(), Verdict::Equal, "{device}");
         for (what, change) in [("more", (|b| b + 0.5) as fn(f32) -> f32), ("less", |b| b - 0.5), ("NaN", |_| f32::NAN)]
         {
             let found = run(&with_bias(change), device).unwrap();
             assert!(matches!(found, Verdict::Different { .. }), "{what} on {device}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn logits_of_nan_are_an_error_and_not_class_0() {
+    for head in [Head::Logits, Head::Logits8] {
+        let size = InputSize::Static { batch: 1, height: 64, width: 128 };
+        let network = Network::new(Config::new(Settings { size, head, ..Settings::camvid() }).unwrap());
+        let weights = synthetic::weights(&network);
+        let origin = Origin { weights_sha256: String::new(), exporter: "test".into() };
+        let record = SelfTestRecord { height: 64, width: 128, ..record(&Model::builtin().unwrap()) };
+        let model = network.bind(weights).unwrap().deploy().with_selftest(SelfTest::Known(record));
+        let mut proto = ModelProto::decode(&*model.to_onnx(Opset::default(), &origin)).unwrap();
+        set_bias(&mut proto, |_| f32::NAN);
+        let model = Model::from_bytes("changed", proto.encode_to_vec()).unwrap();
+        for device in ENGINES {
+            let found = run(&model, device);
+            assert!(matches!(found, Err(SelfTestError::NotNumbers)), "{head} on {device}: {found:?}");
         }
     }
 }
