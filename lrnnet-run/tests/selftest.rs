@@ -3,7 +3,7 @@
 
 use lrnnet_graph::onnx::Opset;
 use lrnnet_graph::onnx::proto::ModelProto;
-use lrnnet_graph::{Config, Head, InputSize, Network, Origin, SelfTest, SelfTestRecord, Settings, synthetic};
+use lrnnet_graph::{Config, Form, Head, InputSize, Network, Origin, SelfTest, SelfTestRecord, Settings, synthetic};
 use lrnnet_run::engine::{self, EngineOptions};
 use lrnnet_run::selftest::{self, SelfTestError, Verdict, judge};
 use lrnnet_run::{Device, Model, Segmenter, Size};
@@ -175,7 +175,7 @@ fn one_pixel_counts_unless_it_is_a_near_tie() {
 fn changed(change: impl FnOnce(&mut ModelProto)) -> Model {
     let mut proto = ModelProto::decode(Model::builtin().unwrap().bytes()).unwrap();
     change(&mut proto);
-    Model::from_bytes("changed", Cow::Owned(proto.encode_to_vec())).unwrap()
+    Model::from_bytes("changed", proto.encode_to_vec()).unwrap()
 }
 
 /// Changes the bias of class 0.
@@ -214,7 +214,8 @@ fn logits_of_nan_are_an_error_and_not_class_0() {
         let weights = synthetic::weights(&network);
         let origin = Origin { weights_sha256: String::new(), exporter: "test".into() };
         let record = SelfTestRecord { height: 64, width: 128, ..record(&Model::builtin().unwrap()) };
-        let model = network.bind(weights).unwrap().deploy().with_selftest(SelfTest::Known(record));
+        let model =
+            network.bind(weights).unwrap().rewrite(Form::DEPLOY).unwrap().with_selftest(SelfTest::Known(record));
         let mut proto = ModelProto::decode(&*model.to_onnx(Opset::default(), &origin)).unwrap();
         set_bias(&mut proto, |_| f32::NAN);
         let model = Model::from_bytes("changed", proto.encode_to_vec()).unwrap();
