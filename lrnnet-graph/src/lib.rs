@@ -17,12 +17,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Two forms of one function
+//! # Three forms of one function
 //!
-//! The plain form is node for node the paper. [`Model::deploy`] makes the form that is shipped from it by the small
-//! [`passes`], each of which keeps the function; the plain form is the oracle they are tested against. Exporters that
-//! trace a program give neither: their graph is as good as the runtime's optimiser finds out, and no two versions
-//! give the same one.
+//! The plain form is node for node the paper. [`Model::rewrite`] makes the others of it by small [`passes`], each of
+//! which keeps the function: [`Form::DEPLOY`] is the one that is shipped, [`Form::BASIC`] is for older importers, and
+//! the plain form is the oracle that both are tested against. Exporters that trace a program give none of them: their
+//! graph is as good as the runtime's optimiser finds out, and no two versions give the same one.
 
 mod bind;
 mod classes;

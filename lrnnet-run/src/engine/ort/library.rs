@@ -153,7 +153,7 @@ pub fn setup_folder() -> Option<PathBuf> {
 }
 
 /// The library's file name without a version: `libonnxruntime.so` on Linux.
-fn file_name() -> String {
+pub fn file_name() -> String {
     format!("{}onnxruntime{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX)
 }
 
