@@ -14,6 +14,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from lrnnet.compare import largest_difference
 from lrnnet.config import VARIANTS
 from lrnnet.model import LRNNet
 from lrnnet.normalise import normalised
@@ -49,10 +50,10 @@ def outputs(model: LRNNet, x: Tensor) -> dict[str, Tensor]:
 
 
 @torch.inference_mode()
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    folder = parser.parse_args(argv).folder
     files = sorted(folder.glob("io-*.safetensors"))
     if not files:
         raise SystemExit(f"error: {folder} holds no io-*.safetensors")
@@ -66,7 +67,7 @@ def main() -> int:
             for key in sorted(k for k in expected if k.startswith(f"{case}/")):
                 want = expected[key].float()
                 got = found[key.removeprefix(f"{case}/")].float().reshape(want.shape)
-                difference = float((got - want).abs().max() / want.abs().max().clamp(min=1e-12))
+                difference = largest_difference(got, want)
                 worst = max(worst, difference)
                 print(f"{file.stem:<14}{key:<45}{difference:.1e}{'' if difference <= TOLERANCE else '  TOO LARGE'}")
     print(f"largest difference {worst:.1e} of the largest value, allowed {TOLERANCE:.0e}")

@@ -31,6 +31,7 @@ from safetensors.numpy import load_file, save_file
 
 import synthetic_weights
 from lrnnet import synthetic
+from lrnnet.compare import largest_difference
 
 ROOT = Path(__file__).parent.parent
 MEAN = np.float32([0.485, 0.456, 0.406])
@@ -287,7 +288,7 @@ def disagreements(case: Case, golden: Golden, outputs: dict[str, np.ndarray]) ->
     logits = outputs.get("logits8", outputs.get("logits"))
     if logits is not None:
         expected = golden.logits8 if case.head == "logits-8" else upsample(golden.logits8, size)
-        error = np.abs(logits - expected).max() / np.abs(expected).max()
+        error = largest_difference(logits, expected)
         if not error <= LOGITS_TOLERANCE[case.precision]:
             yield f"logits differ by {error:.1e} of the largest"
         full_size = upsample(logits, size) if case.head == "logits-8" else logits

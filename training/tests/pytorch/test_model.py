@@ -6,10 +6,10 @@ import pytest
 import safetensors.torch
 import torch
 from conftest import FIXTURES
-from torch import Tensor
 
 import make_fixtures
 from lrnnet import weights
+from lrnnet.compare import largest_difference, share_of_others
 from lrnnet.config import VARIANTS
 from lrnnet.losses import SegmentationLoss
 from lrnnet.model import LRNNet, dominant_vectors, regions
@@ -20,18 +20,7 @@ from lrnnet.weights import WeightsError
 PARAMETERS = {"ss-nbt": 948_866, "a": 672_930} | dict.fromkeys(
     ("b", "c", "max", "mean", "s16", "s4", "s842", "nonlocal"), 681_442
 )
-
-
 TOLERANCE = 1e-4  # other processors round otherwise
-
-
-def largest_difference(found: Tensor, expected: Tensor) -> float:
-    """Relative to the largest expected value."""
-    return float((found - expected).abs().max() / expected.abs().max())
-
-
-def share_of_other_pixels(found: Tensor, expected: Tensor) -> float:
-    return float((found != expected).float().mean())
 
 
 def parameters(config) -> int:
@@ -57,7 +46,7 @@ def test_agrees_with_the_independent_implementation(variant: str) -> None:
     x = normalised(expected["image"][None])
     logits8 = expected[f"c-camvid/{variant}/logits8"]
     assert largest_difference(model.logits8(x), logits8) <= TOLERANCE
-    assert share_of_other_pixels(model(x).argmax(1), expected[f"c-camvid/{variant}/classes"]) <= TOLERANCE
+    assert share_of_others(model(x).argmax(1), expected[f"c-camvid/{variant}/classes"]) <= TOLERANCE
 
 
 def test_golden_files_are_what_the_model_gives() -> None:
@@ -67,7 +56,7 @@ def test_golden_files_are_what_the_model_gives() -> None:
         for size in make_fixtures.SIZES:
             for key, value in make_fixtures.golden_of(name, size).items():
                 keys.add(key)
-                compare = share_of_other_pixels if key.endswith("/classes") else largest_difference
+                compare = share_of_others if key.endswith("/classes") else largest_difference
                 if (difference := compare(value, golden[key])) > TOLERANCE:
                     wrong[key] = difference
     assert not wrong, "run make_fixtures.py if the change is meant"

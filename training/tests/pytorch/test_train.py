@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import signal
 import subprocess
@@ -206,3 +207,12 @@ def test_a_missing_gpu_is_an_error(camvid, tmp_path, capsys, monkeypatch) -> Non
 def test_numbers_must_be_above_zero(camvid, tmp_path, args) -> None:
     with pytest.raises(SystemExit):
         lrnnet.train.main(["--data", str(camvid), "--out", str(tmp_path / "run"), *args])
+
+
+def test_a_loss_of_nan_ends_the_run_and_saves_nothing(camvid, tmp_path, capsys) -> None:
+    model = LRNNet(VARIANTS["c"])
+    torch.nn.init.constant_(model.classifier.predict.bias, math.nan)
+    start, out = tmp_path / "nan.safetensors", tmp_path / "run"
+    weights.save(start, model, {})
+    assert train("--data", camvid, "--out", out, "--config", config(tmp_path), "--init", start) == 2
+    assert "the loss is nan" in capsys.readouterr().err and not list(out.iterdir())
