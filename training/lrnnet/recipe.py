@@ -60,6 +60,8 @@ class Recipe:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     class_weighting: bool = False
     jaccard: Annotated[float, Field(ge=0)] = 0.5  # weight of the soft Jaccard loss beside cross-entropy
+    focal: Annotated[float, Field(ge=0)] = 0.0  # exponent of the focal loss; 0: plain cross-entropy
+    border: Annotated[float, Field(ge=0)] = 0.0  # how much more pixels near a border between two labels count
     sequence_balance: Share = 0.0  # 0: every picture alike; 1: every sequence alike
     augment: AugmentConfig = AugmentConfig()
 

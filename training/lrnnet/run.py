@@ -68,7 +68,9 @@ class Run:
             self.model = self.model.to(memory_format=torch.channels_last)
         if self.model.svn is not None:
             nn.init.zeros_(self.model.svn.expand_bn.weight)  # SVN starts as the identity
-        self.loss = SegmentationLoss(recipe.data.ignore, class_weights.to(device), recipe.jaccard)
+        self.loss = SegmentationLoss(
+            recipe.data.ignore, class_weights.to(device), recipe.jaccard, recipe.focal, recipe.border
+        )
         self.metrics: dict = {}
         self.start_training_state()
 

@@ -1,10 +1,12 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from lrnnet.data import CAMVID, Sample
-from lrnnet.losses import SegmentationLoss, soft_jaccard
+from lrnnet.losses import SegmentationLoss, near_borders, soft_jaccard
 from lrnnet.metrics import evaluate, predict, resized
 
 
@@ -52,9 +54,39 @@ def test_loss_of_the_shards_is_that_of_the_batch() -> None:
     assert sum(parts) == pytest.approx(expected) and parts[1] == 0
 
 
+def logits_of(*probabilities: float) -> torch.Tensor:
+    """One row of pixels that give class 0 these probabilities, of two classes."""
+    p = torch.tensor(probabilities)
+    return torch.stack([p, 1 - p]).log()[None, :, None, :].requires_grad_()
+
+
+def test_the_focal_loss_by_hand() -> None:
+    logits, labels = logits_of(0.75, 0.25, 0.5), torch.tensor([[[0, 0, 11]]])
+    loss = SegmentationLoss(11, torch.ones(2), jaccard=0.0, focal=2.0)
+    expected = -(0.25**2 * math.log(0.75) + 0.75**2 * math.log(0.25)) / 2
+    assert loss(logits, labels, loss.labelled(labels), 1.0).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("focal", [0.5, 1.0, 2.0])
+def test_the_focal_loss_has_a_gradient_where_the_network_is_sure(focal) -> None:
+    logits, labels = torch.tensor([[[[40.0]], [[-40.0]]]], requires_grad=True), torch.zeros(1, 1, 1, dtype=torch.long)
+    loss = SegmentationLoss(11, torch.ones(2), jaccard=0.5, focal=focal)
+    loss(logits, labels, loss.labelled(labels), 1.0).backward()
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_pixels_near_a_border_count_more() -> None:
+    labels = torch.tensor([[[0, 0, 0, 1, 1, 1, 1, 11]]])
+    assert near_borders(labels)[0, 0].tolist() == [False, True, True, True, True, True, True, True]
+    assert near_borders(labels[..., :1].expand(1, 8, 8)).sum() == 0  # the crop's edge is no border
+    loss = SegmentationLoss(11, torch.tensor([1.0, 3.0]), jaccard=0.0, border=2.0)
+    assert loss.pixel_weights(labels)[0, 0].tolist() == [1, 3, 3, 9, 9, 9, 9, 0]
+    assert loss.labelled(labels) == 43
+
+
 def test_a_batch_of_void_loses_nothing() -> None:
     logits, labels = torch.randn(2, 11, 4, 4, requires_grad=True), torch.full((2, 4, 4), 11)
-    loss = SegmentationLoss(11, torch.rand(11), jaccard=0.5)
+    loss = SegmentationLoss(11, torch.rand(11), jaccard=0.5, focal=1.0, border=1.0)
     found = loss(logits, labels, loss.labelled(labels), 1.0)
     found.backward()
     assert found.item() == 0 and not logits.grad.any()
