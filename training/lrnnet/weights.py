@@ -59,12 +59,18 @@ def metadata(path: Path) -> dict[str, Any]:
     return found
 
 
-def load(path: Path, model: nn.Module) -> None:
-    """Fill `model` from a `.safetensors` file, every tensor and no other."""
+def read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a `.safetensors` file as float32, whatever they are stored as."""
     try:
         found = safetensors.torch.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
         raise WeightsError(f"{path}: not a readable safetensors file: {error}") from error
+    return {name: tensor.to(torch.float32) for name, tensor in found.items()}
+
+
+def load(path: Path, model: nn.Module) -> None:
+    """Fill `model` from a `.safetensors` file, every tensor and no other."""
+    found = read(path)
     wanted = contract(model.state_dict())
     problems = [f"missing {name}" for name in wanted.keys() - found.keys()]
     problems += [f"unexpected {name}" for name in found.keys() - wanted.keys()]
