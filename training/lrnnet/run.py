@@ -96,7 +96,8 @@ class Run:
 
         def loss_of(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
             with torch.autocast(torch.device(self.device).type, torch.bfloat16):
-                logits = model(normalised(x))
+                # With a float32 picture the first max-pool, and through it every sum after it, would stay in float32.
+                logits = model(normalised(x).bfloat16())
             return self.loss(logits, y, labelled, len(x) / len(images)), logits
 
         loss, logits = self.shards.backward(loss_of, images, labels)
