@@ -16,6 +16,7 @@ from lrnnet.config import VARIANTS, Config
 BN_EPS = 1e-3  # as ENet, ERFNet and LEDNet
 BOTTLENECK = 32  # channels of the Queries, Keys and Values (paper 3.4)
 HEAD_WIDTH = 32  # middle width of the classifier
+STAGE_3 = 7  # its first layer in the encoder
 STAGE_3_DILATIONS = (1, 2, 5, 9, 2, 5, 9, 17)  # LEDNet's series (paper 3.2)
 
 
@@ -229,6 +230,11 @@ def build_encoder(config: Config, dropout: float) -> nn.Sequential:
     return nn.Sequential(*stage_1, *stage_2, *stage_3)
 
 
+def upsampled(logits: Tensor, times: int) -> Tensor:
+    """`[n, c, h, w] -> [n, c, times h, times w]` float32: bilinear with half-pixel centres."""
+    return F.interpolate(logits.float(), scale_factor=times, mode="bilinear", align_corners=False)
+
+
 class LRNNet(nn.Module):
     """`[n, 3, h, w] -> [n, classes, h, w]` float32 logits; `h` and `w` are multiples of 8.
 
@@ -242,17 +248,37 @@ class LRNNet(nn.Module):
         self.svn = None if config.context == "none" else SVN(128, config)
         self.classifier = Classifier(128, config.classes)
 
+    def upper(self, x: Tensor) -> Tensor:
+        """`[n, 128, h/8, w/8] -> [n, classes, h/8, w/8]`: what follows the encoder."""
+        if self.svn is not None:
+            x = self.svn(x)
+        return self.classifier(x)
+
     def logits8(self, x: Tensor) -> Tensor:
         """`[n, 3, h, w] -> [n, classes, h/8, w/8]`: the logits before the upsampling."""
         h, w = x.shape[-2:]
         if h % 8 or w % 8:
             near = (max(8, round(h / 8) * 8), max(8, round(w / 8) * 8))
             raise ValueError(f"input is {h}x{w}; height and width must be multiples of 8, such as {near[0]}x{near[1]}")
-        x = self.encoder(x)
-        if self.svn is not None:
-            x = self.svn(x)
-        return self.classifier(x)
+        return self.upper(self.encoder(x))
 
     def forward(self, x: Tensor) -> Tensor:
-        logits = self.logits8(x).float()
-        return F.interpolate(logits, scale_factor=8, mode="bilinear", align_corners=False)
+        return upsampled(self.logits8(x), 8)
+
+
+class WithAuxiliary(nn.Module):
+    """`[n, 3, h, w] -> two of [n, classes, h, w]`: the network's logits, and those of a classifier on its stage 2.
+
+    For training alone, where the second loss teaches the early layers; weight files hold `network` and nothing else.
+    """
+
+    def __init__(self, network: LRNNet) -> None:
+        super().__init__()
+        self.network = network
+        self.auxiliary = Classifier(64, network.config.classes)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        encoder = self.network.encoder
+        middle = encoder[:STAGE_3](x)
+        logits8 = self.network.upper(encoder[STAGE_3:](middle))
+        return upsampled(logits8, 8), upsampled(self.auxiliary(middle), 4)

@@ -62,6 +62,7 @@ class Recipe:
     jaccard: Annotated[float, Field(ge=0)] = 0.5  # weight of the soft Jaccard loss beside cross-entropy
     focal: Annotated[float, Field(ge=0)] = 0.0  # exponent of the focal loss; 0: plain cross-entropy
     border: Annotated[float, Field(ge=0)] = 0.0  # how much more pixels near a border between two labels count
+    auxiliary: Annotated[float, Field(ge=0)] = 0.0  # weight of the loss of a second classifier, on stage 2
     sequence_balance: Share = 0.0  # 0: every picture alike; 1: every sequence alike
     augment: AugmentConfig = AugmentConfig()
 

@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from lrnnet import weights
 from lrnnet.config import MEAN, STD, VARIANTS
 from lrnnet.losses import SegmentationLoss
-from lrnnet.model import LRNNet
+from lrnnet.model import LRNNet, WithAuxiliary
 from lrnnet.normalise import normalised
 from lrnnet.recipe import Recipe, from_dict, to_dict
 from lrnnet.schedule import Budget, rate_at
@@ -76,11 +76,12 @@ class Run:
 
     def start_training_state(self) -> None:
         """Replicas, average and optimizer of the weights as they are now."""
-        self.model.train()
-        self.shards = Shards(self.model, self.shard_count, self.compiled)
+        self.trained: nn.Module = WithAuxiliary(self.model) if self.recipe.auxiliary else self.model
+        self.trained.to(self.device).train()
+        self.shards = Shards(self.trained, self.shard_count, self.compiled)
         self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.recipe.ema), use_buffers=True)
         self.average.eval()
-        self.optimizer = make_optimizer(self.model, self.recipe)
+        self.optimizer = make_optimizer(self.trained, self.recipe)
 
     def warm_start(self, path: Path) -> None:
         weights.load(path, self.model)
@@ -97,11 +98,13 @@ class Run:
         def loss_of(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
             with torch.autocast(torch.device(self.device).type, torch.bfloat16):
                 # With a float32 picture the first max-pool, and through it every sum after it, would stay in float32.
-                logits = model(normalised(x).bfloat16())
-            return self.loss(logits, y, labelled, len(x) / len(images)), logits
+                found = model(normalised(x).bfloat16())
+            logits, *auxiliary = found if self.recipe.auxiliary else (found,)
+            losses = [self.loss(each, y, labelled, len(x) / len(images)) for each in (logits, *auxiliary)]
+            return losses[0] + sum(self.recipe.auxiliary * second for second in losses[1:]), logits
 
         loss, logits = self.shards.backward(loss_of, images, labels)
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        nn.utils.clip_grad_norm_(self.trained.parameters(), self.recipe.clip)
         self.optimizer.step()
         self.average.update_parameters(self.model)
         return loss, logits
@@ -131,7 +134,7 @@ class Run:
     def save(self, out: Path, budget: Budget) -> None:
         """`checkpoint.pt` to resume from and `weights.safetensors`, the average, to use."""
         state = {
-            "model": self.model.state_dict(),
+            "model": self.trained.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "recipe": json.dumps(to_dict(self.recipe)),
@@ -142,7 +145,7 @@ class Run:
         weights.save(out / "weights.safetensors", self.average.module, self.metadata(budget))
 
     def restore(self, checkpoint: dict) -> None:
-        self.model.load_state_dict(checkpoint["model"])
+        self.trained.load_state_dict(checkpoint["model"])
         self.average.load_state_dict(checkpoint["average"])
         self.optimizer.load_state_dict(checkpoint["optimizer"])
         self.metrics = checkpoint["metrics"]

@@ -12,7 +12,7 @@ from lrnnet import weights
 from lrnnet.compare import largest_difference, share_of_others
 from lrnnet.config import VARIANTS
 from lrnnet.losses import SegmentationLoss
-from lrnnet.model import LRNNet, dominant_vectors, regions
+from lrnnet.model import LRNNet, WithAuxiliary, dominant_vectors, regions
 from lrnnet.normalise import normalised
 from lrnnet.shards import Shards
 from lrnnet.weights import WeightsError
@@ -66,6 +66,19 @@ def test_golden_files_are_what_the_model_gives() -> None:
 def test_input_size_is_checked() -> None:
     with pytest.raises(ValueError, match="100x64.*multiples of 8, such as 96x64"):
         LRNNet()(torch.zeros(1, 3, 100, 64))
+
+
+def test_the_auxiliary_classifier_leaves_the_network_as_it_is() -> None:
+    network = LRNNet(VARIANTS["c"]).eval()
+    both, x = WithAuxiliary(network).eval(), torch.randn(1, 3, 32, 48, generator=torch.Generator().manual_seed(1))
+    logits, second = both(x)
+    assert torch.equal(logits, network(x)) and second.shape == logits.shape
+    reached = [
+        n
+        for n, p in network.named_parameters()
+        if torch.autograd.grad(second.sum(), p, allow_unused=True, retain_graph=True)[0] is not None
+    ]
+    assert {name.split(".")[1] for name in reached} == {str(i) for i in range(7)}  # stages 1 and 2
 
 
 def test_a_region_of_zeros_gives_a_zero_vector() -> None:

@@ -134,13 +134,16 @@ class StopAfter:
         return self.looks < 0
 
 
-def test_a_resumed_run_ends_where_an_uninterrupted_one_does(camvid, tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("keys", ["", "auxiliary = 0.4\nfocal = 1.0\nborder = 1.0\n"], ids=["plain", "every loss"])
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(camvid, tmp_path, monkeypatch, keys) -> None:
     """Crop sizes, rates, dropout masks, average: all bits, across a change of phase, on one thread."""
 
     def run(out: str, *args) -> int:
         return lrnnet.train.main(["--data", str(camvid), "--out", str(tmp_path / out), "--threads", "1", *args])
 
-    start = ["--config", str(config(tmp_path)), "--epochs", "3"]
+    recipe_file = config(tmp_path)
+    recipe_file.write_text(keys + recipe_file.read_text())
+    start = ["--config", str(recipe_file), "--epochs", "3"]
     assert run("whole", *start) == 0
     with monkeypatch.context() as patch:
         patch.setattr(lrnnet.train, "StopRequest", lambda: StopAfter(3))
@@ -148,7 +151,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(camvid, tmp_path, mo
     assert run("parts", "--resume") == 0
     whole, parts = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "parts"))
     differing = [name for name, tensor in whole.items() if not torch.equal(tensor, parts[name])]
-    assert not differing
+    assert not differing and whole.keys() == weights.contract(LRNNet(VARIANTS["c"]).state_dict()).keys()
 
 
 def test_a_sequence_is_held_out_and_stays_so(camvid, tmp_path, capsys) -> None:
