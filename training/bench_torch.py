@@ -30,7 +30,7 @@ times in milliseconds, medians unless a percentile is named:
 - network: bytes to class map, both in the device's memory; CUDA events around it (a clock on the CPU)
 - infer: host bytes to host class map, with both copies and all waiting, by the host's clock
 - frames/s: pictures by the sum of all infer times, one run after the other
-- agrees: pixels with the class that the first row gives them
+- agrees: pixels with the class that the first row gives them; NaN where a logit is no number, which is a failure
 - fp16 is autocast, so that norms and sums stay in float32; compile is torch.compile(mode="max-autotune")"""
 
 
@@ -43,9 +43,12 @@ class Deployed(nn.Module):
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1))
 
-    def forward(self, images: Tensor) -> Tensor:
+    def logits(self, images: Tensor) -> Tensor:
         x = images.permute(0, 3, 1, 2).float() / 255
-        return self.model((x - self.mean) / self.std).argmax(1).to(torch.uint8)
+        return self.model((x - self.mean) / self.std)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.logits(images).argmax(1).to(torch.uint8)
 
 
 def words(allowed: tuple[str, ...]) -> Callable[[str], list[str]]:
@@ -128,16 +131,16 @@ def infer_times(run: Callable[[Tensor], Tensor], images: Tensor, device: str, it
 
 def measure(
     module: Deployed, mode: str, precision: str, images: Tensor, args: argparse.Namespace
-) -> tuple[str, Tensor]:
-    """One row of the table and the class ids."""
+) -> tuple[str, Tensor, bool]:
+    """One row of the table, the class ids, and whether all logits behind them are numbers."""
     set_tf32(precision == "tf32")
     torch._dynamo.reset()
     network = module if MODES[mode] is None else torch.compile(module, mode=MODES[mode])
     kind = torch.device(args.device).type
 
-    def run(batch: Tensor) -> Tensor:
+    def run(batch: Tensor, function: Callable[[Tensor], Tensor] = network) -> Tensor:
         with torch.inference_mode(), torch.autocast(kind, torch.float16, enabled=precision == "fp16"):
-            return network(batch)
+            return function(batch)
 
     begin = time.perf_counter()
     resident = images.to(args.device)
@@ -150,11 +153,12 @@ def measure(
     figures = [statistics.median(alone), *(percentile(whole, p) for p in (50, 90, 99))]
     frames = 1000 * len(images) * len(whole) / sum(whole)
     cells = [f"PyTorch {mode}", precision, str(len(images)), f"{first:.1f} s", *(f"{f:.3f}" for f in figures)]
-    return f"| {' | '.join(cells)} | {frames:.0f} |", ids
+    finite = bool(torch.isfinite(run(resident, module.logits)).all())
+    return f"| {' | '.join(cells)} | {frames:.0f} |", ids, finite
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit code: 0, 2 for weights that cannot be used, 3 for a device that is not there."""
+    """Returns the exit code: 0, 1 for logits of NaN, 2 for weights that cannot be used, 3 for a missing device."""
     args = arguments(argv)
     try:
         device.checked(args.device)
@@ -172,15 +176,18 @@ def main(argv: list[str] | None = None) -> int:
     print("| run | precision | batch | first | network | infer p50 | infer p90 | infer p99 | frames/s | agrees |")
     print("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|", flush=True)
     image = torch.from_numpy(np.ascontiguousarray(synthetic.image(height, width)))
+    sound = True
     for batch in args.batch:
         images, reference = image.expand(batch, -1, -1, -1).contiguous(), None
         for precision in args.precision:
             for mode in args.mode:
-                row, ids = measure(module, mode, precision, images, args)
+                row, ids, finite = measure(module, mode, precision, images, args)
                 reference = ids if reference is None else reference
-                print(f"{row} {100 * (ids == reference).double().mean():.3f} % |", flush=True)
+                agrees = f"{100 * (ids == reference).double().mean():.3f} %" if finite else "NaN"
+                print(f"{row} {agrees} |", flush=True)
+                sound &= finite
     print(f"\n{REGIONS}")
-    return 0
+    return 0 if sound else 1
 
 
 if __name__ == "__main__":
