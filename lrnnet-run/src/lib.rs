@@ -40,6 +40,7 @@
 //!
 //! Each error type says what failed and what was expected, and has a `kind()`: an [`ErrorKind`], the same few for all.
 
+mod argmax;
 pub mod atomic;
 pub mod compare;
 mod device;

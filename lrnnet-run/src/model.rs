@@ -159,6 +159,12 @@ impl Model {
         Ok(Self { name, bytes, kind, outputs, output_ports, fixed_batch, fixed_size, file })
     }
 
+    /// The same network with the head `logits-8`, where this one puts out nothing but the class map that follows from
+    /// it: for runtimes that take longer for upsampling and arg max than [`Postprocessor`](crate::Postprocessor) does.
+    pub fn headless(&self) -> Option<Self> {
+        Self::from_bytes(&self.name, self.file.headless()?).ok()
+    }
+
     /// What the model is called in messages: its path, or that it is compiled in.
     pub fn name(&self) -> &str {
         &self.name

@@ -59,6 +59,8 @@ pub struct Segmenter<E = Box<dyn Engine>> {
     segmented: Option<(Size, usize)>,
     preprocessor: Preprocessor,
     outputs: Outputs,
+    /// What the engine puts out.
+    promised: Vec<Output>,
     postprocessor: Postprocessor,
     /// Pixels by class of each picture of the last run.
     class_pixels: Vec<u64>,
@@ -120,10 +122,12 @@ impl<E: Engine> Segmenter<E> {
     /// fixed, else one.
     pub fn new(model: Model, engine: E) -> Self {
         let batch = model.fixed_batch().unwrap_or(1);
-        Self::assemble(model, engine, None, batch)
+        let runs = model.clone();
+        Self::assemble(model, &runs, engine, None, batch)
     }
 
-    fn assemble(model: Model, engine: E, image_size: Option<Size>, batch: usize) -> Self {
+    /// `runs` is `model`, or as much of it as the engine runs.
+    fn assemble(model: Model, runs: &Model, engine: E, image_size: Option<Size>, batch: usize) -> Self {
         Self {
             device: None,
             passed_over: vec![],
@@ -132,7 +136,8 @@ impl<E: Engine> Segmenter<E> {
             segmented: None,
             preprocessor: Preprocessor::new(model.input_kind(), model.metadata()),
             outputs: Outputs::default(),
-            postprocessor: Postprocessor::new(&model),
+            promised: runs.outputs().to_vec(),
+            postprocessor: Postprocessor::new(runs),
             class_pixels: vec![],
             engine,
             model,
@@ -173,6 +178,7 @@ impl<E: Engine> Segmenter<E> {
             segmented: self.segmented,
             preprocessor: self.preprocessor,
             outputs: self.outputs,
+            promised: self.promised,
             postprocessor: self.postprocessor,
             class_pixels: self.class_pixels,
         }
@@ -239,7 +245,7 @@ impl<E: Engine> Segmenter<E> {
         self.segmented = None;
         self.engine.run(&input, &mut self.outputs)?;
         let ran = Instant::now();
-        for &output in self.model.outputs() {
+        for &output in &self.promised {
             promised(&self.outputs, output, self.model.classes(), input_size)?;
         }
         self.class_pixels.clear();
@@ -270,7 +276,8 @@ impl<E: Engine> Segmenter<E> {
         Some(Logits { values, classes, size: output.size(size) })
     }
 
-    /// Everything that the last run put out, under the names of the graph.
+    /// Everything that the last run put out, under the names of the graph. Of a model that puts out class maps only, a
+    /// CPU runs as much as gives `logits8`, since this crate makes class maps of these faster.
     pub fn outputs(&self) -> &Outputs {
         &self.outputs
     }
@@ -416,7 +423,8 @@ mod tests {
         assert_eq!((segmenter.batch(), segmenter.segment(&RgbImage::new(9, 9)).unwrap().input_size), (2, size));
         let error = dynamic().with_image_size(Size::new(100, 64)).err().unwrap();
         assert!(matches!(error, BuildError::Multiple { nearest, .. } if nearest == size), "{error}");
-        let fixed = || Segmenter::new(model(InputSize::Static { batch: 1, height: 64, width: 128 }, Head::Logits8), Toy);
+        let fixed =
+            || Segmenter::new(model(InputSize::Static { batch: 1, height: 64, width: 128 }, Head::Logits8), Toy);
         assert!(matches!(fixed().with_batch(two).err(), Some(BuildError::Batch { wanted: 2, fixed: 1, .. })));
         assert!(matches!(fixed().with_image_size(size).err(), Some(BuildError::StaticSize { .. })));
     }

@@ -6,10 +6,10 @@ use image::RgbImage;
 use lrnnet_graph::{SelfTest, SelfTestRecord, synthetic};
 use sha2::{Digest, Sha256};
 
+use crate::argmax::ArgMax;
 use crate::engine::{Engine, EngineError, Outputs};
 use crate::frame::Frame;
 use crate::model::Model;
-use crate::postprocess::ArgMax;
 use crate::preprocess::Preprocessor;
 use crate::scores::Lead;
 use crate::size::Size;

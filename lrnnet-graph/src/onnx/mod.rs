@@ -3,6 +3,7 @@
 mod element;
 mod encode;
 mod file;
+mod headless;
 mod opset;
 pub mod proto;
 

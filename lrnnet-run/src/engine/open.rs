@@ -1,7 +1,7 @@
 //! Opening a model on the device that was asked for, or on the best that works.
 
 use super::table::Entry;
-use super::{BACKENDS, EngineError, EngineOptions, Placement, ResidentEngine};
+use super::{BACKENDS, Backend, EngineError, EngineOptions, Placement, ResidentEngine};
 use crate::device::{Device, DeviceChoice};
 use crate::model::Model;
 use crate::size::Size;
@@ -66,12 +66,23 @@ pub fn open_for(
     (batch, size): (usize, Size),
     notice: &dyn Fn(&str),
 ) -> Result<Opened, EngineError> {
-    let opening = |device| Opening { model, device, options, batch, size, notice };
-    match device.into() {
+    open_either(&|_| model, device.into(), options, (batch, size), notice)
+}
+
+/// As [`open_for`] does, the model that `choose` gives for the row of a device.
+pub(crate) fn open_either<'a>(
+    choose: &dyn Fn(&Backend) -> &'a Model,
+    device: DeviceChoice,
+    options: &'a EngineOptions,
+    (batch, size): (usize, Size),
+    notice: &'a dyn Fn(&str),
+) -> Result<Opened, EngineError> {
+    let opening = |row, device| Opening { model: choose(row), device, options, batch, size, notice };
+    match device {
         DeviceChoice::Auto => open_best(&opening),
         DeviceChoice::Only(device) => {
-            let engine = (entry(device)?.open)(&opening(device))?;
-            Ok(Opened { engine, device, passed_over: vec![] })
+            let (row, entry) = entry(device)?;
+            Ok(Opened { engine: (entry.open)(&opening(row, device))?, device, passed_over: vec![] })
         }
     }
 }
@@ -88,26 +99,30 @@ pub fn placement(
     batch: usize,
     size: Size,
 ) -> Result<Placement, EngineError> {
-    (entry(device)?.placement)(&Opening { model, device, options, batch, size, notice: &|_| () })
+    (entry(device)?.1.placement)(&Opening { model, device, options, batch, size, notice: &|_| () })
 }
 
-/// What the table calls for `device`.
-fn entry(device: Device) -> Result<&'static Entry, EngineError> {
+/// The row of `device`, and what it calls.
+fn entry(device: Device) -> Result<(&'static Backend, &'static Entry), EngineError> {
     let row = device.backend().ok_or(EngineError::NoSuchDevice { device })?;
     match device.options.iter().find(|option| !row.options.contains(option)) {
         Some(option) => Err(EngineError::NoSuchOption { device, option }),
-        None => row.entry.as_ref().ok_or(EngineError::NotBuiltIn { device, feature: row.feature }),
+        None => match &row.entry {
+            Some(entry) => Ok((row, entry)),
+            None => Err(EngineError::NotBuiltIn { device, feature: row.feature }),
+        },
     }
 }
 
 /// The first that works of the devices of this build, by their ranks.
-fn open_best<'a>(opening: &dyn Fn(Device) -> Opening<'a>) -> Result<Opened, EngineError> {
+fn open_best<'a>(opening: &dyn Fn(&'static Backend, Device) -> Opening<'a>) -> Result<Opened, EngineError> {
     let mut candidates: Vec<_> =
-        BACKENDS.iter().filter_map(|row| Some((row.auto_rank?, row.device, row.entry.as_ref()?))).collect();
+        BACKENDS.iter().filter_map(|row| Some((row.auto_rank?, row, row.entry.as_ref()?))).collect();
     candidates.sort_by_key(|(rank, ..)| *rank);
     let mut passed_over: Vec<(Device, EngineError)> = vec![];
-    for (_, device, entry) in candidates {
-        match (entry.open)(&opening(device)) {
+    for (_, row, entry) in candidates {
+        let device = row.device;
+        match (entry.open)(&opening(row, device)) {
             Ok(engine) => return Ok(Opened { engine, device, passed_over }),
             // A library that was named is a wish, not one possibility of many.
             Err(error) if error.is_about_a_named_library() => return Err(error),

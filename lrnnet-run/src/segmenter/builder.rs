@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::{BuildError, Segmenter};
 use crate::device::DeviceChoice;
-use crate::engine::{self, Engine, EngineOptions, ResidentEngine};
+use crate::engine::{self, Backend, Engine, EngineOptions, ResidentEngine};
 use crate::model::Model;
 use crate::size::Size;
 
@@ -118,12 +118,15 @@ impl SegmenterBuilder {
         let notice = self.notice.unwrap_or_else(|| Box::new(|_| ()));
         let known_size = self.image_size.or(model.fixed_size());
         let shape = (batch.get(), known_size.unwrap_or_else(|| model.default_size()));
-        let mut opened = engine::open_for(&model, self.device, &self.options, shape, &notice)?;
+        let headless = model.headless();
+        let choose = |row: &Backend| headless.as_ref().filter(|_| row.finishes_here).unwrap_or(&model);
+        let mut opened = engine::open_either(&choose, self.device, &self.options, shape, &notice)?;
+        let runs = opened.device.backend().map_or(&model, choose).clone();
         // With a known size, a model that the runtime cannot plan for fails here and not at the first picture.
         if let Some(size) = known_size {
             opened.engine.prepare(batch.get(), size)?;
         }
-        let segmenter = Segmenter::assemble(model, opened.engine, self.image_size, batch.get());
+        let segmenter = Segmenter::assemble(model, &runs, opened.engine, self.image_size, batch.get());
         Ok(Segmenter { device: Some(opened.device), passed_over: opened.passed_over, ..segmenter })
     }
 }
