@@ -6,7 +6,7 @@ use pytorch_reader::{PytorchReader, Tensor};
 use zip::{CompressionMethod, ZipArchive};
 
 use super::pickle::{self, StateDict};
-use super::{Entry, Problem, ValueType, check_declared};
+use super::{Entry, Problem, check_declared};
 
 /// Bytes `data.pkl` may have. This network's has some 40 kB, with an optimizer's state some 150 kB.
 const MAX_PICKLE: u64 = 512 << 10;
@@ -30,12 +30,7 @@ pub(super) fn read(file: Vec<u8>) -> Result<Vec<Entry>, Problem> {
 
 fn read_tensor(tensor: &Tensor) -> Result<Entry, Problem> {
     let bytes = tensor.read().map_err(|source| Problem::Values { tensor: tensor.name.clone(), source })?;
-    Ok(Entry {
-        name: tensor.name.clone(),
-        value_type: ValueType::from_short_name(&format!("{:?}", tensor.dtype())),
-        shape: tensor.shape().to_vec(),
-        bytes,
-    })
+    Ok(Entry { name: tensor.name.clone(), value_type: tensor.dtype().into(), shape: tensor.shape().to_vec(), bytes })
 }
 
 /// Takes `data.pkl` out of an archive of stored entries. A deflated one could grow a thousandfold.

@@ -7,7 +7,7 @@ use safetensors::SafeTensors;
 use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 
-use super::{Entry, Problem, ValueType, check_declared};
+use super::{Entry, Problem, check_declared};
 
 /// Bytes the JSON header may have. This network's has some 30 kB.
 const MAX_HEADER: u64 = 1 << 20;
@@ -24,7 +24,7 @@ pub(super) fn read(file: &[u8]) -> Result<(Vec<Entry>, BTreeMap<String, String>)
     check_declared(views.iter().map(|(name, view)| (name.as_str(), view.shape())))?;
     let entries = views.into_iter().map(|(name, view)| Entry {
         name: name.clone(),
-        value_type: ValueType::from_short_name(&format!("{:?}", view.dtype())),
+        value_type: view.dtype().into(),
         shape: view.shape().to_vec(),
         bytes: view.data().to_vec(),
     });

@@ -20,26 +20,52 @@ pub enum ValueType {
 }
 
 impl ValueType {
-    /// The type that safetensors and Rust call `name` (`F32`, `BF16`, `I64`, `F8_E4M3`, ...).
-    pub(super) fn from_short_name(name: &str) -> Self {
-        match name {
-            "F64" => Self::F64,
-            "F32" => Self::F32,
-            "F16" => Self::F16,
-            "BF16" => Self::Bf16,
-            "Bool" | "BOOL" => Self::Other("bool".into()),
-            _ => Self::Other(long_name(name)),
+    fn other(name: &str) -> Self {
+        Self::Other(name.to_owned())
+    }
+}
+
+impl From<safetensors::Dtype> for ValueType {
+    fn from(dtype: safetensors::Dtype) -> Self {
+        use safetensors::Dtype::*;
+        match dtype {
+            F64 => Self::F64,
+            F32 => Self::F32,
+            F16 => Self::F16,
+            BF16 => Self::Bf16,
+            BOOL => Self::other("bool"),
+            I8 => Self::other("int8"),
+            I16 => Self::other("int16"),
+            I32 => Self::other("int32"),
+            I64 => Self::other("int64"),
+            U8 => Self::other("uint8"),
+            U16 => Self::other("uint16"),
+            U32 => Self::other("uint32"),
+            U64 => Self::other("uint64"),
+            // Types of quantised files, which a later version of the format may have more of.
+            rare => Self::other(&rare.to_string().to_lowercase()),
         }
     }
 }
 
-/// `I64` -> `int64`, `U8` -> `uint8`; others in lower case.
-fn long_name(name: &str) -> String {
-    let integer = |prefix| name.strip_prefix(prefix).filter(|bits: &&str| bits.parse::<u8>().is_ok());
-    match (integer('I'), integer('U')) {
-        (Some(bits), _) => format!("int{bits}"),
-        (_, Some(bits)) => format!("uint{bits}"),
-        _ => name.to_lowercase(),
+impl From<pytorch_reader::DType> for ValueType {
+    fn from(dtype: pytorch_reader::DType) -> Self {
+        use pytorch_reader::DType::*;
+        match dtype {
+            F64 => Self::F64,
+            F32 => Self::F32,
+            F16 => Self::F16,
+            BF16 => Self::Bf16,
+            Bool => Self::other("bool"),
+            I8 => Self::other("int8"),
+            I16 => Self::other("int16"),
+            I32 => Self::other("int32"),
+            I64 => Self::other("int64"),
+            U8 => Self::other("uint8"),
+            U16 => Self::other("uint16"),
+            U32 => Self::other("uint32"),
+            U64 => Self::other("uint64"),
+        }
     }
 }
 
@@ -68,4 +94,52 @@ pub(super) fn to_f32(value_type: &ValueType, bytes: &[u8]) -> Option<Vec<f32>> {
 
 fn convert<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|chunk| value(*chunk)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use pytorch_reader::DType;
+    use safetensors::Dtype;
+
+    use super::*;
+
+    #[test]
+    fn both_formats_call_types_by_the_same_names() {
+        let both = [
+            (Dtype::F64, DType::F64, "float64"),
+            (Dtype::F32, DType::F32, "float32"),
+            (Dtype::F16, DType::F16, "float16"),
+            (Dtype::BF16, DType::BF16, "bfloat16"),
+            (Dtype::BOOL, DType::Bool, "bool"),
+            (Dtype::I8, DType::I8, "int8"),
+            (Dtype::I16, DType::I16, "int16"),
+            (Dtype::I32, DType::I32, "int32"),
+            (Dtype::I64, DType::I64, "int64"),
+            (Dtype::U8, DType::U8, "uint8"),
+            (Dtype::U16, DType::U16, "uint16"),
+            (Dtype::U32, DType::U32, "uint32"),
+            (Dtype::U64, DType::U64, "uint64"),
+        ];
+        for (safetensors, pytorch, name) in both {
+            let (a, b) = (ValueType::from(safetensors), ValueType::from(pytorch));
+            assert_eq!((a.to_string(), &a), (name.to_owned(), &b));
+            assert_eq!(to_f32(&a, &[0; 8]).is_some(), name.contains("float"), "{name}");
+        }
+        assert_eq!(ValueType::from(Dtype::F8_E4M3).to_string(), "f8_e4m3");
+    }
+
+    #[test]
+    fn values_become_the_nearest_float32() {
+        let cases: [(ValueType, Vec<u8>, f32); 5] = [
+            (ValueType::F64, (1.0f64 / 3.0).to_le_bytes().into(), 1.0 / 3.0),
+            (ValueType::F64, f64::MAX.to_le_bytes().into(), f32::INFINITY),
+            (ValueType::F32, (-0.1f32).to_le_bytes().into(), -0.1),
+            // 1.5 as IEEE 754 has it, in 16 bits and in the upper half of 32.
+            (ValueType::F16, vec![0x00, 0x3e], 1.5),
+            (ValueType::Bf16, vec![0xc0, 0x3f], 1.5),
+        ];
+        for (value_type, bytes, value) in cases {
+            assert_eq!(to_f32(&value_type, &bytes), Some(vec![value]), "{value_type}");
+        }
+    }
 }
