@@ -5,6 +5,8 @@ use lrnnet_graph::{
 };
 
 use crate::clues::Clues;
+use crate::error_kind::ErrorKind;
+use crate::note::Note;
 
 /// Height and width where neither weights nor presets say what they were trained for: the paper's.
 const PAPER_SIZE: [usize; 2] = [512, 1024];
@@ -22,6 +24,8 @@ pub struct Choices {
     pub power_iterations: Option<usize>,
     /// Class names and colours.
     pub classes: Option<Classes>,
+    /// Statistics of the pictures that the weights were trained with.
+    pub normalization: Option<Normalization>,
     /// Size of the input; that of training where it is `None`.
     pub size: Option<SizeChoice>,
     /// Pictures per run of a fixed size.
@@ -49,6 +53,7 @@ impl Default for Choices {
             context: None,
             power_iterations: None,
             classes: None,
+            normalization: None,
             size: None,
             batch: 1,
             input: InputKind::F32Nchw,
@@ -62,8 +67,8 @@ impl Default for Choices {
 pub struct Settled {
     /// The checked configuration.
     pub config: Config,
-    /// One sentence for each thing that was not asked for and not certain.
-    pub notes: Vec<String>,
+    /// Each thing that was not asked for and not certain.
+    pub notes: Vec<Note>,
 }
 
 /// Why choices and weights make no configuration.
@@ -71,11 +76,7 @@ pub struct Settled {
 #[non_exhaustive]
 pub enum ChoiceError {
     /// Nothing says what the classes are.
-    #[error(
-        "the weights do not say what their {} classes are called; name them with --classes camvid (11), --classes \
-         cityscapes (19) or --classes names.txt (one name a line)",
-        found.map_or("unknown number of".to_owned(), |n| n.to_string())
-    )]
+    #[error("the weights do not say what their {} classes are called; name them", number(*found))]
     ClassesUnknown {
         /// Outputs of the classifier.
         found: Option<usize>,
@@ -89,11 +90,31 @@ pub enum ChoiceError {
         found: usize,
     },
     /// Power iterations of a context that has none.
-    #[error("power iterations are a part of singular vectors (--context svn:...), but the context is {0}")]
+    #[error(
+        "power iterations are a part of singular vectors, but the context is {0}; choose another, or leave them out"
+    )]
     PowerIterations(Context),
+    /// Means or deviations that pictures do not have.
+    #[error(
+        "mean {:?} and deviation {:?} are not of pictures with values from 0 to 1; expected means from 0 to 1 and \
+         deviations above 0 up to 1: divide those of values to 255 by 255",
+        .0.mean, .0.std
+    )]
+    Normalization(Normalization),
     /// A configuration that no network has.
     #[error(transparent)]
     Config(#[from] ConfigError),
+}
+
+impl ChoiceError {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Argument
+    }
+}
+
+fn number(count: Option<usize>) -> String {
+    count.map_or("unknown number of".to_owned(), |count| count.to_string())
 }
 
 impl Choices {
@@ -119,16 +140,16 @@ impl Choices {
             SizeChoice::Fixed([height, width]) => InputSize::Static { batch: self.batch, height, width },
             SizeChoice::Dynamic => InputSize::Dynamic,
         };
-        let normalization = clues.normalization.unwrap_or(Normalization::IMAGENET);
+        let normalization = self.normalization(clues, &mut notes)?;
         let (input, head) = (self.input, self.head);
         let config = Config::new(Settings { block, context, classes, normalization, trained_size, size, input, head })?;
         Ok(Settled { config, notes })
     }
 
-    fn context(&self, clues: &Clues, notes: &mut Vec<String>) -> Context {
+    fn context(&self, clues: &Clues, notes: &mut Vec<Note>) -> Context {
         if let Some(asked) = self.context.clone().or(self.variant.map(Variant::context)) {
-            if let Some(said) = clues.context.as_ref().filter(|said| **said != asked) {
-                notes.push(format!("context {asked} as asked for, although the weights were trained with {said}"));
+            if let Some(said) = clues.context.clone().filter(|said| *said != asked) {
+                notes.push(Note::ContextOverruled { asked: asked.clone(), said });
             }
             return asked;
         }
@@ -137,30 +158,28 @@ impl Choices {
         }
         match clues.context.clone() {
             Some(context) if context != Context::None => {
-                notes.push(format!("context {context}, by the metadata of the weights"));
+                notes.push(Note::ContextOfWeights(context.clone()));
                 context
             }
             _ => {
                 let context = Variant::C.context();
-                notes.push(format!(
-                    "context {context} (model C) assumed: the weights have a context module but do not say which; choose \
-                     with --variant or --context"
-                ));
+                notes.push(Note::ContextAssumed(context.clone()));
                 context
             }
         }
     }
 
-    fn classes(&self, clues: &Clues, notes: &mut Vec<String>) -> Result<Classes, ChoiceError> {
-        let mut note = |text: &str, classes| {
-            notes.push(text.to_owned());
+    fn classes(&self, clues: &Clues, notes: &mut Vec<Note>) -> Result<Classes, ChoiceError> {
+        let mut note = |note, classes| {
+            notes.push(note);
             classes
         };
+        let assumed = |data, count| Note::ClassesAssumed { data, count };
         let classes = match (&self.classes, &clues.classes, clues.class_count) {
             (Some(asked), ..) => asked.clone(),
-            (None, Some(said), _) => note("class names by the metadata of the weights", said.clone()),
-            (None, None, Some(11)) => note("class names of CamVid assumed for 11 classes", Classes::camvid()),
-            (None, None, Some(19)) => note("class names of Cityscapes assumed for 19 classes", Classes::cityscapes()),
+            (None, Some(said), _) => note(Note::ClassesOfWeights, said.clone()),
+            (None, None, Some(11)) => note(assumed("CamVid", 11), Classes::camvid()),
+            (None, None, Some(19)) => note(assumed("Cityscapes", 19), Classes::cityscapes()),
             (None, None, found) => return Err(ChoiceError::ClassesUnknown { found }),
         };
         match clues.class_count {
@@ -171,18 +190,39 @@ impl Choices {
         }
     }
 
-    fn trained_size(&self, classes: &Classes, clues: &Clues, notes: &mut Vec<String>) -> [usize; 2] {
+    fn normalization(&self, clues: &Clues, notes: &mut Vec<Note>) -> Result<Normalization, ChoiceError> {
+        match (self.normalization, clues.normalization) {
+            (Some(asked), _) if !is_of_pictures(&asked) => Err(ChoiceError::Normalization(asked)),
+            (Some(asked), said) => {
+                let other = said.filter(|said| *said != asked);
+                notes.extend(other.map(|said| Note::NormalizationOverruled { asked, said }));
+                Ok(asked)
+            }
+            (None, Some(said)) => Ok(said),
+            (None, None) => {
+                notes.push(Note::NormalizationAssumed(Normalization::IMAGENET));
+                Ok(Normalization::IMAGENET)
+            }
+        }
+    }
+
+    fn trained_size(&self, classes: &Classes, clues: &Clues, notes: &mut Vec<Note>) -> [usize; 2] {
         let preset = [Settings::camvid(), Settings::cityscapes()].into_iter().find(|preset| preset.classes == *classes);
         let known = clues.trained_size.or(preset.map(|preset| preset.trained_size));
         known.unwrap_or_else(|| match self.size {
             Some(SizeChoice::Fixed(size)) => size,
             _ => {
-                let [height, width] = PAPER_SIZE;
-                notes.push(format!("training size {height}x{width} assumed: the weights do not say theirs"));
+                notes.push(Note::TrainedSizeAssumed(PAPER_SIZE));
                 PAPER_SIZE
             }
         })
     }
+}
+
+/// Whether values from 0 to 1 can have these statistics; a deviation of 1 leaves them as they are.
+fn is_of_pictures(normalization: &Normalization) -> bool {
+    let Normalization { mean, std } = normalization;
+    mean.iter().all(|mean| (0.0..=1.0).contains(mean)) && std.iter().all(|std| *std > 0.0 && *std <= 1.0)
 }
 
 #[cfg(test)]
@@ -190,7 +230,13 @@ mod tests {
     use super::*;
 
     fn clues(class_count: usize) -> Clues {
-        Clues { block: Some(Block::Fcb), has_context: true, class_count: Some(class_count), ..Clues::default() }
+        Clues {
+            block: Some(Block::Fcb),
+            has_context: true,
+            class_count: Some(class_count),
+            normalization: Some(Normalization::IMAGENET),
+            ..Clues::default()
+        }
     }
 
     fn settle(choices: Choices, clues: &Clues) -> Settled {
@@ -205,7 +251,8 @@ mod tests {
 
         let settled = settle(Choices::default(), &clues(11));
         assert_eq!(settled.config, Config::new(Settings::camvid()).unwrap());
-        assert!(settled.notes[0].contains("model C") && settled.notes[1].contains("CamVid"), "{:?}", settled.notes);
+        let classes = Note::ClassesAssumed { data: "CamVid", count: 11 };
+        assert_eq!(settled.notes, [Note::ContextAssumed(Variant::C.context()), classes]);
         assert_eq!(settle(Choices::default(), &clues(19)).config, Config::new(Settings::cityscapes()).unwrap());
     }
 
@@ -240,7 +287,8 @@ mod tests {
         assert_eq!(settle(Choices::default(), &said).config.context, pooled);
         let settled = settle(Choices { variant: Some(Variant::C), ..Choices::default() }, &said);
         assert_eq!(settled.config.variant(), Some(Variant::C));
-        assert!(settled.notes[0].contains("although the weights were trained with max:8"), "{:?}", settled.notes);
+        assert_eq!(settled.notes[0], Note::ContextOverruled { asked: Variant::C.context(), said: pooled });
+        assert!(settled.notes[0].to_string().contains("although the weights were trained with max:8"));
 
         let said = Clues { context: Some(Variant::B.context()), power_iterations: Some(3), ..clues(11) };
         let iterations = |asked| {
@@ -260,9 +308,54 @@ mod tests {
         assert_eq!(with(Some(SizeChoice::Fixed([64, 128]))).config.trained_size, [64, 128]);
         let settled = with(None);
         assert_eq!(settled.config.trained_size, PAPER_SIZE);
-        assert!(settled.notes.iter().any(|note| note.contains("512x1024")), "{:?}", settled.notes);
+        assert!(settled.notes.contains(&Note::TrainedSizeAssumed([512, 1024])), "{:?}", settled.notes);
         let camvid = settle(Choices { size: Some(SizeChoice::Fixed([64, 128])), ..Choices::default() }, &clues(11));
         assert_eq!(camvid.config.trained_size, [360, 480]);
+    }
+
+    #[test]
+    fn normalisation_is_never_a_silent_guess() {
+        let (asked, said) = (Normalization { mean: [0.5; 3], std: [0.25; 3] }, Normalization::IMAGENET);
+        let silent = Clues { normalization: None, ..clues(11) };
+        let named = Choices { variant: Some(Variant::C), classes: Some(Classes::camvid()), ..Choices::default() };
+        let asking = Choices { normalization: Some(asked), ..named.clone() };
+        let cases = [
+            (&named, &silent, said, Some(Note::NormalizationAssumed(said))),
+            (&named, &clues(11), said, None),
+            (&asking, &silent, asked, None),
+            (&asking, &clues(11), asked, Some(Note::NormalizationOverruled { asked, said })),
+            (&asking, &Clues { normalization: Some(asked), ..clues(11) }, asked, None),
+        ];
+        for (choices, clues, normalization, note) in cases {
+            let settled = settle(choices.clone(), clues);
+            assert_eq!((settled.config.normalization, settled.notes), (normalization, Vec::from_iter(note)));
+        }
+        for note in [Note::NormalizationAssumed(said), Note::NormalizationOverruled { asked, said }] {
+            assert!(note.to_string().contains("0.485, 0.456, 0.406"), "{note}");
+        }
+    }
+
+    #[test]
+    fn statistics_of_other_values_are_refused() {
+        let good = [([0.0; 3], [1.0; 3]), ([1.0; 3], [1.0 / 255.0; 3])];
+        let bad = [
+            ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]),
+            ([0.5, 0.5, -0.1], [0.25; 3]),
+            ([0.5, 1.1, 0.5], [0.25; 3]),
+            ([0.5; 3], [0.25, 0.0, 0.25]),
+            ([0.5; 3], [0.25, 0.25, 1.1]),
+            ([f32::NAN, 0.5, 0.5], [0.25; 3]),
+            ([0.5; 3], [0.25, f32::NAN, 0.25]),
+        ];
+        let settle = |(mean, std)| {
+            let normalization = Some(Normalization { mean, std });
+            Choices { normalization, ..Choices::default() }.settle(&clues(11))
+        };
+        assert!(good.into_iter().all(|statistics| settle(statistics).is_ok()));
+        for statistics in bad {
+            let error = settle(statistics).unwrap_err();
+            assert!(matches!(error, ChoiceError::Normalization(_)), "{statistics:?}: {error}");
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use lrnnet_graph::{Classes, Color};
 
+use crate::error_kind::ErrorKind;
+
 /// Bytes a file of at most 256 names may have.
 const MAX_FILE: u64 = 64 << 10;
 
@@ -19,13 +21,14 @@ const MAX_FILE: u64 = 64 << 10;
 /// names are [`Config`](lrnnet_graph::Config)'s to check.
 pub fn read_classes(path: &Path) -> Result<Classes, ClassFileError> {
     let fail = |problem| ClassFileError { path: path.to_owned(), problem };
-    let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text));
+    let mut bytes = vec![];
+    let read = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
     read.map_err(|error| fail(ClassFileProblem::Io(error)))?;
-    if text.len() as u64 > MAX_FILE {
+    if bytes.len() as u64 > MAX_FILE {
         return Err(fail(ClassFileProblem::TooLarge));
     }
-    parse(&text).map_err(fail)
+    let text = str::from_utf8(&bytes).map_err(|error| fail(ClassFileProblem::NoText(error)))?;
+    parse(text).map_err(fail)
 }
 
 fn parse(text: &str) -> Result<Classes, ClassFileProblem> {
@@ -62,11 +65,18 @@ fn parse_line(line: usize, text: &str) -> Result<(String, Option<Color>), ClassF
 
 /// A file of class names that was refused; the cause is its source.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot take class names from `{}`; expected camvid, cityscapes or a text file of names", path.display())]
+#[error("cannot take class names from `{}`; expected a text file with a name a line", path.display())]
 pub struct ClassFileError {
     path: PathBuf,
     #[source]
     problem: ClassFileProblem,
+}
+
+impl ClassFileError {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Classes
+    }
 }
 
 /// Why a file of class names is refused.
@@ -74,8 +84,10 @@ pub struct ClassFileError {
 enum ClassFileProblem {
     #[error("the file cannot be read")]
     Io(#[source] io::Error),
-    #[error("the file has more than {MAX_FILE} bytes; expected at most 256 names")]
+    #[error("the file has more than {MAX_FILE} bytes; expected at most that, for up to 256 names")]
     TooLarge,
+    #[error("the file is no UTF-8 text")]
+    NoText(#[source] std::str::Utf8Error),
     #[error("line {line} ends in {found}, which is no colour; expected three numbers from 0 to 255, or none")]
     Colour { line: usize, found: String },
     #[error("{coloured} of {total} classes have a colour; expected all or none")]
@@ -111,13 +123,28 @@ mod tests {
     #[test]
     fn files_that_cannot_be_read_are_named() {
         let folder = tempfile::tempdir().unwrap();
-        let (binary, large) = (folder.path().join("binary"), folder.path().join("large"));
-        std::fs::write(&binary, [0xff, 0xfe, 0x00]).unwrap();
-        std::fs::write(&large, "x".repeat(70_000)).unwrap();
-        for path in [&binary, &large, &folder.path().join("missing"), &folder.path().to_owned()] {
-            let error = read_classes(path).unwrap_err();
+        let file = |name: &str, content: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            path
+        };
+        let cases = [
+            (file("binary", &[0xff, 0xfe, 0x00]), "no UTF-8"),
+            // Letters of two bytes, one of them across the limit.
+            (
+                file("large", format!("x{}", "\u{e4}".repeat(32 << 10)).as_bytes()),
+                "more than 65536 bytes; expected at most",
+            ),
+            (folder.path().join("missing"), "cannot be read"),
+            (folder.path().to_owned(), "cannot be read"),
+        ];
+        for (path, words) in cases {
+            let error = read_classes(&path).unwrap_err();
+            let cause = std::error::Error::source(&error).unwrap().to_string();
             assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+            assert!(cause.contains(words), "{cause}");
         }
+        assert!(read_classes(&file("full", &[b'x'; 64 << 10])).is_ok(), "as many bytes as are allowed");
     }
 
     #[test]

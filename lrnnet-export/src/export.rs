@@ -7,6 +7,7 @@ use lrnnet_graph::{
     BindError, Config, Context, Form, HalfError, Model, Network, Origin, Precision, RewriteError, SelfTest, Weights,
 };
 
+use crate::error_kind::ErrorKind;
 use crate::verify::{self, Verification, VerifyError};
 use crate::weights::{WeightFile, WeightsError};
 
@@ -96,6 +97,16 @@ pub enum ModelError {
     Half(#[from] HalfError),
 }
 
+impl ModelError {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Bind(_) => ErrorKind::Weights,
+            Self::Rewrite(_) | Self::Half(_) => ErrorKind::Argument,
+        }
+    }
+}
+
 /// Why there is no model.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -114,4 +125,15 @@ pub enum ExportError {
     /// A model that does not agree with the plain form, or does not run.
     #[error("the model failed its verification and was not written")]
     Verify(#[from] VerifyError),
+}
+
+impl ExportError {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Weights(error) => error.kind(),
+            Self::Model { source, .. } => source.kind(),
+            Self::Verify(error) => error.kind(),
+        }
+    }
 }

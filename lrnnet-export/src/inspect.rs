@@ -9,6 +9,8 @@ use lrnnet_graph::{ConfigError, InputSize, Metadata, Network, cost};
 use lrnnet_run::{Model, Size};
 use serde::Serialize;
 
+use crate::error_kind::ErrorKind;
+
 /// Characters of a metadata value that people are shown.
 const SHOWN: usize = 400;
 
@@ -66,6 +68,13 @@ pub enum InspectError {
     /// Its metadata and its size describe no valid network.
     #[error("the metadata does not describe a network")]
     Config(#[from] ConfigError),
+}
+
+impl InspectError {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Model
+    }
 }
 
 /// Reads and describes a model file.

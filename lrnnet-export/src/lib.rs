@@ -20,18 +20,26 @@
 //! lrnnet_run::atomic::write("model.onnx".as_ref(), |w| w.write_all(&exported.bytes))?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Errors
+//!
+//! Each error type says what failed and what was expected, and has a `kind()`: an [`ErrorKind`], the same few for all.
 
 mod choices;
 mod class_file;
 mod clues;
+mod error_kind;
 mod export;
 mod inspect;
+mod note;
 mod verify;
 pub mod weights;
 
 pub use choices::{ChoiceError, Choices, Settled, SizeChoice};
 pub use class_file::{ClassFileError, read_classes};
 pub use clues::Clues;
+pub use error_kind::ErrorKind;
 pub use export::{ExportError, Exported, ModelError, Plan, export};
 pub use inspect::{InspectError, Inspection, PortLine, inspect};
+pub use note::Note;
 pub use verify::{Verification, VerifyError};

@@ -15,6 +15,7 @@ use lrnnet_run::scores::{Agreement, Difference, Lead};
 use lrnnet_run::tolerance::{NEAR_TIE, TIE, Tolerance};
 use lrnnet_run::{Device, Frame, Model, ModelError as FileError, Preprocessor, Size, selftest};
 
+use crate::error_kind::ErrorKind;
 use crate::export::{ModelError, Plan};
 
 /// How well a file agrees with the plain form.
@@ -90,6 +91,18 @@ pub enum VerifyError {
     /// The weights do not fit the network of the comparison.
     #[error(transparent)]
     Model(#[from] ModelError),
+}
+
+impl VerifyError {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Disagreement { .. } | Self::Count { .. } | Self::File(_) => ErrorKind::Verification,
+            Self::Engine { .. } => ErrorKind::Run,
+            Self::Config(_) => ErrorKind::Argument,
+            Self::Model(error) => error.kind(),
+        }
+    }
 }
 
 /// Runs the file `bytes`, which `plan` made of `weights`, and the plain form. Besides the agreement, there is a
@@ -247,6 +260,8 @@ mod tests {
             assert_eq!(selftest.unwrap().near_ties.iter().map(|&run| u64::from(run)).sum::<u64>(), area);
             let error = run(&plan, weights, &bytes_of(other)).unwrap_err();
             assert!(matches!(error, VerifyError::Disagreement { .. }), "{head}: {error:?}");
+            assert_eq!(error.kind(), ErrorKind::Verification);
+            assert!(!error.to_string().contains("--"), "{error}");
         }
     }
 }

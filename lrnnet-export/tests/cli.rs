@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use lrnnet_graph::onnx::ModelFile;
-use lrnnet_graph::{Classes, Config, Head, Network, SelfTest, Settings, Variant, Weights, synthetic};
+use lrnnet_graph::{Classes, Config, Head, Network, Normalization, SelfTest, Settings, Variant, Weights, synthetic};
 use safetensors::tensor::{Dtype, TensorView};
 use tempfile::TempDir;
 
@@ -74,7 +74,9 @@ fn trained_weights_become_a_verified_model_that_describes_itself() {
     let output = run(&[&weights, "-o", &model, "--input", "u8-nhwc"]);
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(0), "{said}");
-    for words in ["CamVid assumed", "model C", "verified: largest logit difference", "100.0000 %", "360x480"] {
+    for words in
+        ["CamVid assumed", "context svn:8,4 assumed", "verified: largest logit difference", "100.0000 %", "360x480"]
+    {
         assert!(said.contains(words), "no {words:?} in: {said}");
     }
     let file = ModelFile::parse(&fs::read(&model).unwrap()).unwrap();
@@ -213,7 +215,9 @@ fn failures_are_named_and_leave_nothing_behind() {
         (&good, "--block ss-nbt", 2, vec!["c-camvid.safetensors", "missing", "more"]),
         (&good, "--variant a", 2, vec!["`svn.", "not a tensor of this network"]),
         (&good, "--classes cityscapes", 2, vec!["19 classes are named", "11 outputs"]),
-        (&good, "--classes ade20k", 2, vec!["`ade20k`", "camvid, cityscapes", "No such file"]),
+        (&good, "--classes ade20k", 2, vec!["`ade20k`", "neither camvid nor cityscapes", "No such file"]),
+        (&good, "--mean 0.5,0.5,0.5 --std 0.5,0.5,0", 2, vec!["deviation [0.5, 0.5, 0.0]", "above 0 up to 1"]),
+        (&good, "--mean 123,116,103 --std 58,57,57", 2, vec!["mean [123.0, 116.0, 103.0]", "divide"]),
         (&five, "", 2, vec!["5 classes", "--classes"]),
         (&five, &names, 2, vec!["2 classes are named"]),
         (&good, "--imgsz 100x128", 2, vec!["100", "96 and 104"]),
@@ -261,6 +265,32 @@ fn an_output_that_cannot_be_written_is_named() {
         assert!(said.contains(words) && said.contains(&format!("cannot write `{path}`")), "{said}");
     }
     assert_eq!(fs::read_dir(bench.0.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn normalisation_is_what_was_asked_for_or_said_or_else_noted() {
+    let bench = Bench::new();
+    let weights = bench.weights("fcb", "none", 11, |_| {});
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/lrnnet-c-camvid.safetensors");
+    let cases = [
+        (weights.as_str(), "", ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]), "choose with --mean and --std"),
+        (&weights, "--mean 0.5,0.25,0 --std 1,0.5,0.25", ([0.5, 0.25, 0.0], [1.0, 0.5, 0.25]), ""),
+        (shipped.to_str().unwrap(), "", ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]), ""),
+    ];
+    for (weights, flags, statistics, words) in cases {
+        let model = bench.text("model.onnx");
+        let args: Vec<_> = [weights, "-o", &model, "--no-verify"].into_iter().chain(flags.split_whitespace()).collect();
+        let output = run(&args);
+        let said = stderr(&output);
+        assert!(output.status.success(), "{said}");
+        assert!(
+            said.contains(words) && said.contains("normalisation") != words.is_empty(),
+            "{weights} {flags}: {said}"
+        );
+        let file = ModelFile::parse(&fs::read(&model).unwrap()).unwrap();
+        let Normalization { mean, std } = file.metadata().normalization;
+        assert_eq!((mean, std), statistics, "{weights} {flags}");
+    }
 }
 
 #[test]

@@ -62,6 +62,12 @@ pub struct ConvertArgs {
     /// Classes: camvid, cityscapes, or a file with a name a line, optionally with its colour (road 128 64 128)
     #[arg(long, value_name = "CLASSES")]
     pub classes: Option<PathBuf>,
+    /// Means of red, green and blue in training, 0 to 1; by default what the weights say, else ImageNet's
+    #[arg(long, requires = "std", value_parser = parse_channels, value_name = "R,G,B")]
+    pub mean: Option<[f32; 3]>,
+    /// Standard deviations of red, green and blue in training, above 0 up to 1
+    #[arg(long, requires = "mean", value_parser = parse_channels, value_name = "R,G,B")]
+    pub std: Option<[f32; 3]>,
     /// Height and width of the input, multiples of 8; by default those of training
     #[arg(long, value_name = "HxW", conflicts_with = "dynamic")]
     pub imgsz: Option<Size>,
@@ -101,6 +107,12 @@ fn parse_opset(text: &str) -> Result<Opset, String> {
     Opset::new(version).map_err(|error: OpsetError| error.to_string())
 }
 
+fn parse_channels(text: &str) -> Result<[f32; 3], String> {
+    let numbers: Option<Vec<f32>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
+    let channels = numbers.and_then(|numbers| numbers.try_into().ok());
+    channels.ok_or_else(|| format!("`{text}` is not three numbers; expected those of red, green and blue: 0.5,0.5,0.5"))
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -125,6 +137,7 @@ mod tests {
             "w.pth -o m.onnx --context svn:8,4,2 --power-iters 3",
             "w.pth -o m.onnx --imgsz 512x1024 --head logits-8 --input u8-nhwc",
             "w.pth -o m.onnx --imgsz 512x1024 --batch 8",
+            "w.pth -o m.onnx --mean 0.5,0.5,0.5 --std 0.25,0.25,1",
             "w.pth -o m.onnx --dynamic --half --form plain --opset 18 --no-verify",
             "inspect m.onnx --json",
             "list w.safetensors",
@@ -143,6 +156,11 @@ mod tests {
             "w.pth -o m.onnx --batch 8 --dynamic",
             "w.pth -o m.onnx --batch many",
             "w.pth -o m.onnx --head mask",
+            "w.pth -o m.onnx --mean 0.5,0.5,0.5",
+            "w.pth -o m.onnx --std 0.5,0.5,0.5",
+            "w.pth -o m.onnx --mean 0.5,0.5 --std 0.5,0.5,0.5",
+            "w.pth -o m.onnx --mean 0.5,0.5,0.5,0.5 --std 0.5,0.5,0.5",
+            "w.pth -o m.onnx --mean 0.5,0.5,x --std 0.5,0.5,0.5",
             "w.pth -o m.onnx --form fast",
             "w.pth -o m.onnx --opset 10",
             "w.pth -o m.onnx --opset x",

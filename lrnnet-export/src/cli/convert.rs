@@ -4,11 +4,12 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use lrnnet_export::weights::read_weights;
-use lrnnet_export::{Choices, ClassFileError, Clues, Plan, SizeChoice, export, read_classes};
-use lrnnet_graph::{Classes, Config, InputSize, Precision};
+use lrnnet_export::{Choices, Clues, Plan, SizeChoice, export, read_classes};
+use lrnnet_graph::{Classes, Config, InputSize, Normalization, Precision};
 
 use super::args::ConvertArgs;
 use super::failure::Failure;
+use super::hints;
 
 /// Reads, settles, exports, writes; each step says on standard error what it found out.
 pub fn run(args: ConvertArgs) -> Result<(), Failure> {
@@ -23,6 +24,7 @@ pub fn run(args: ConvertArgs) -> Result<(), Failure> {
         context: args.context,
         power_iterations: args.power_iters,
         classes: args.classes.as_deref().map(classes).transpose()?,
+        normalization: args.mean.zip(args.std).map(|(mean, std)| Normalization { mean, std }),
         size,
         batch: args.batch,
         input: args.input,
@@ -30,7 +32,8 @@ pub fn run(args: ConvertArgs) -> Result<(), Failure> {
     };
     let settled = choices.settle(&Clues::of(&file))?;
     for note in &settled.notes {
-        eprintln!("note: {note}");
+        let remedy = hints::flags(note).map_or(String::new(), |flags| format!(" (choose with {flags})"));
+        eprintln!("note: {note}{remedy}");
     }
     let precision = if args.half { Precision::Fp16 } else { Precision::Fp32 };
     let plan = Plan { config: settled.config, form: args.form, precision, opset: args.opset, verify: !args.no_verify };
@@ -51,11 +54,17 @@ pub fn run(args: ConvertArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn classes(word: &Path) -> Result<Classes, ClassFileError> {
+/// A list of classes that is known by its name, or else one in a file.
+fn classes(word: &Path) -> Result<Classes, Failure> {
     match word.to_str() {
         Some("camvid") => Ok(Classes::camvid()),
         Some("cityscapes") => Ok(Classes::cityscapes()),
-        _ => read_classes(word),
+        _ => read_classes(word).map_err(|error| {
+            Failure::Usage(anyhow::Error::new(error).context(format!(
+                "--classes is neither camvid nor cityscapes nor a file of names: `{}`",
+                word.display()
+            )))
+        }),
     }
 }
 

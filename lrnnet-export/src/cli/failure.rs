@@ -1,11 +1,11 @@
-//! What can end the program, with which exit code, and which flags help.
+//! What can end the program, and with which exit code.
 
-use std::error::Error;
 use std::process::ExitCode;
 
 use lrnnet_export::weights::WeightsError;
-use lrnnet_export::{ChoiceError, ClassFileError, ExportError, InspectError, ModelError, VerifyError};
-use lrnnet_graph::Precision;
+use lrnnet_export::{ChoiceError, ClassFileError, ErrorKind, ExportError, InspectError};
+
+use super::hints;
 
 /// Why the program ends without success.
 #[derive(Debug)]
@@ -30,43 +30,25 @@ impl Failure {
         for cause in error.chain().skip(1) {
             eprintln!("caused by: {}", super::printable(&cause.to_string()));
         }
-        if let Some(hint) = error.chain().find_map(hint) {
+        if let Some(hint) = error.chain().find_map(hints::against) {
             eprintln!("hint: {hint}");
         }
         ExitCode::from(code)
     }
 }
 
-/// The flags that help against an error of the library, which knows nothing of flags.
-fn hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    Some(match error.downcast_ref()? {
-        VerifyError::Disagreement { precision: Precision::Fp16, .. } => "export it without --half",
-        VerifyError::Disagreement { .. } => "please report this; --no-verify writes the file anyway",
-        _ => return None,
-    })
-}
-
-impl From<ExportError> for Failure {
-    fn from(error: ExportError) -> Self {
-        match error {
-            ExportError::Verify(VerifyError::Engine { .. }) => Self::Runtime(error.into()),
-            ExportError::Model { source: ModelError::Half(_), .. } => Self::Usage(
-                anyhow::Error::from(error).context("these weights cannot be stored in float16; export without --half"),
-            ),
-            _ => Self::Usage(error.into()),
-        }
-    }
-}
-
-/// Errors that are about what was typed or given.
-macro_rules! usage {
+/// Errors of the library end the program as their sort says.
+macro_rules! by_kind {
     ($($error:ty),+) => {
         $(impl From<$error> for Failure {
             fn from(error: $error) -> Self {
-                Self::Usage(error.into())
+                match error.kind() {
+                    ErrorKind::Run => Self::Runtime(error.into()),
+                    _ => Self::Usage(error.into()),
+                }
             }
         })+
     };
 }
 
-usage!(WeightsError, ChoiceError, ClassFileError, InspectError);
+by_kind!(WeightsError, ChoiceError, ClassFileError, ExportError, InspectError);

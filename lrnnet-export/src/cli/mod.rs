@@ -3,6 +3,7 @@
 mod args;
 mod convert;
 mod failure;
+mod hints;
 mod list;
 
 use std::io::{self, Write};

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::error_kind::ErrorKind;
+
 use super::{MAX_FILE, MAX_VALUES, PickleError, ValueType};
 
 /// A weight file that was refused; the [`Problem`] is its source.
@@ -22,6 +24,11 @@ impl WeightsError {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Weights
     }
 
     /// What is wrong with it.
@@ -48,7 +55,7 @@ pub enum Problem {
     #[error("the file is empty (0 bytes); expected a .safetensors or .pth file")]
     Empty,
     /// More bytes than any weight file of this network.
-    #[error("the file has more than {MAX_FILE} bytes; expected the weights of an LRNNet alone (less than 6 MB)")]
+    #[error("the file has more than {MAX_FILE} bytes; expected at most that: the weights of an LRNNet alone")]
     TooLarge,
     /// Neither of the formats, or cut short before it can be told.
     #[error(
@@ -75,7 +82,7 @@ pub enum Problem {
     #[error("tensor `{0}` stands twice; expected each name once")]
     Duplicate(String),
     /// A shape, or the sum of shapes, that no network of this family has.
-    #[error("tensor `{tensor}` of shape {shape:?} brings the file beyond {MAX_VALUES} values; expected less than 6 M")]
+    #[error("tensor `{tensor}` of shape {shape:?} brings the file beyond {MAX_VALUES} values; expected at most that")]
     TooManyValues {
         /// Name of the tensor at which the sum is exceeded.
         tensor: String,
