@@ -49,9 +49,19 @@ fetch_headers() {
 }
 
 fetch_library() {
-    local work=$1 name=libonnxruntime.so.$ORT_VERSION
+    local work=$1 name=libonnxruntime.so.$ORT_VERSION machine sha256
+    machine=$(uname -m)
+    # As in lrnnet-run/src/cli/setup/wheel.rs: the libraries do not depend on the Python that the wheels are made for.
+    case $machine in
+        x86_64) sha256=1f3dea47f2f0e5117c2404cea7d21fd253ae7836a3bf167a501cdfbb2600d536 ;;
+        aarch64) sha256=0b9a492176886992e0e875f06bc0367e333f5fff11711a2d642e18b02f3009cc ;;
+        *) fail "no ONNX Runtime $ORT_VERSION is known for $machine" ;;
+    esac
     python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+        --platform "manylinux_2_28_$machine" --python-version 3.12 --implementation cp --abi cp312 \
         --dest "$work" "onnxruntime==$ORT_VERSION"
+    echo "$sha256" "$work"/onnxruntime-*.whl | sha256sum --check --quiet ||
+        fail "what pip fetched is not the onnxruntime $ORT_VERSION that is known"
     python3 -m zipfile -e "$work"/onnxruntime-*.whl "$work/wheel"
     mkdir -p "$prefix/lib"
     ln -s "$name" "$prefix/lib/libonnxruntime.so.1"

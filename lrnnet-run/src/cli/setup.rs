@@ -1,25 +1,26 @@
 //! `setup`: fetches ONNX Runtime's library from its Python package and puts it where it is found.
 
+mod wheel;
+
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use lrnnet_run::engine::library;
 use zip::ZipArchive;
 
 use super::args::SetupArgs;
 use super::failure::Failure;
 use super::predict::to_stdout;
+use wheel::Wheel;
 
-/// The version that is fetched.
+/// The version that is fetched; `wheel` knows the files of it.
 const VERSION: &str = "1.31.1";
 /// The folder in the package's wheel that holds the libraries.
 const WHEEL_FOLDER: &str = "onnxruntime/capi/";
 /// Bytes that one library may have; the largest, the CUDA provider, has a third of them.
 const MAX_LIBRARY: u64 = 1 << 30;
-const PYTHON: &str = if cfg!(windows) { "python" } else { "python3" };
 
 /// Installs the library, unless it is there already.
 pub fn run(args: &SetupArgs) -> Result<(), Failure> {
@@ -41,38 +42,12 @@ fn install(gpu: bool) -> Result<String> {
     fs::create_dir_all(&home).with_context(in_home)?;
     // In the same folder as the target, so that the last step is a move within one file system.
     let work = tempfile::Builder::new().prefix(".setup-").tempdir_in(&home).with_context(in_home)?;
-    let wheel = download(if gpu { "onnxruntime-gpu" } else { "onnxruntime" }, &work.path().join("wheel"))?;
+    let wheel = Wheel::of_this_machine(gpu)?.fetch(&work.path().join("wheel"))?;
     let fresh = work.path().join("onnxruntime");
     unpack(&wheel, &fresh).with_context(|| format!("cannot unpack {}", wheel.display()))?;
     check(&fresh, gpu).context("what was fetched is not what is needed")?;
     replace(&fresh, &folder, &work.path().join("old")).with_context(|| format!("cannot fill {}", folder.display()))?;
     Ok(format!("{what} is now in {}", folder.display()))
-}
-
-/// Fetches the wheel of `package` into `folder` and gives its path.
-fn download(package: &str, folder: &Path) -> Result<PathBuf> {
-    let by_hand = "or set ORT_DYLIB_PATH to the ONNX Runtime library that you have";
-    let pip = |arguments: &[&str]| {
-        let mut command = Command::new(PYTHON);
-        // Standard output is for results; what pip says while it works is none.
-        command.args(["-m", "pip"]).args(arguments).stdin(Stdio::null()).stdout(io::stderr());
-        command
-    };
-    let found = match pip(&["--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            bail!("{PYTHON} was not found; install Python 3 with pip (on Debian: apt install python3-pip), {by_hand}")
-        }
-        found => found.with_context(|| format!("cannot start {PYTHON}"))?,
-    };
-    ensure!(found.success(), "{PYTHON} has no pip; install it (on Debian: apt install python3-pip), {by_hand}");
-    let wanted = format!("{package}=={VERSION}");
-    eprintln!("fetching {wanted} with {PYTHON} -m pip");
-    let mut command = pip(&["download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--dest"]);
-    let status = command.arg(folder).arg(&wanted).status().with_context(|| format!("cannot start {PYTHON}"))?;
-    ensure!(status.success(), "pip could not fetch {wanted} ({status}; it says why above); try again, {by_hand}");
-    let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
-    let wheel = entries.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "whl"));
-    wheel.with_context(|| format!("pip fetched no wheel of {wanted}"))
 }
 
 /// Takes the libraries out of the wheel: ONNX Runtime's own and those of its execution providers.

@@ -152,7 +152,10 @@ fn setup_says_what_it_lacks() {
     python("case \"$3\" in --version) exit 0;; esac; echo no such package >&2; exit 1");
     report.expect("no package", &setup(), 3, &["no such package", "could not fetch onnxruntime==", "try again"]);
     python("exit 0");
-    report.expect("no wheel", &setup(), 3, &["error: "]);
+    report.expect("no wheel", &setup(), 3, &["pip fetched no wheel"]);
+    // A package index that serves another file under the right name.
+    python("while [ $# -gt 1 ]; do if [ \"$1\" = --dest ]; then echo fake > \"$2/onnxruntime.whl\"; fi; shift; done");
+    report.expect("another wheel", &setup(), 3, &["onnxruntime.whl has the SHA-256 ", "Nothing was installed"]);
     report.finish();
     assert_eq!(files_below(&home), [""; 0]);
 }
