@@ -60,7 +60,7 @@ fetch_library() {
     python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
         --platform "manylinux_2_28_$machine" --python-version 3.12 --implementation cp --abi cp312 \
         --dest "$work" "onnxruntime==$ORT_VERSION"
-    echo "$sha256" "$work"/onnxruntime-*.whl | sha256sum --check --quiet ||
+    echo "$sha256  $(echo "$work"/onnxruntime-*.whl)" | sha256sum --check --quiet ||
         fail "what pip fetched is not the onnxruntime $ORT_VERSION that is known"
     python3 -m zipfile -e "$work"/onnxruntime-*.whl "$work/wheel"
     mkdir -p "$prefix/lib"

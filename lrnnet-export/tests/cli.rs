@@ -10,8 +10,17 @@ use lrnnet_graph::{Classes, Config, Head, Network, Normalization, SelfTest, Sett
 use safetensors::tensor::{Dtype, TensorView};
 use tempfile::TempDir;
 
+/// The program, free of what this machine's user has set.
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lrnnet-export"));
+    for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "RUST_LOG"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
 fn run(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lrnnet-export")).args(args).output().unwrap()
+    program().args(args).output().unwrap()
 }
 
 fn stderr(output: &Output) -> String {
@@ -351,8 +360,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let weights = fixture("oracle/c-camvid.safetensors");
-    let mut program = Command::new(env!("CARGO_BIN_EXE_lrnnet-export"));
-    let output = program.args(["list", &weights]).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let output = program().args(["list", &weights]).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
     let output = output.wait_with_output().unwrap();
     assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
 }

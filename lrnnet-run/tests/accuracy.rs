@@ -2,11 +2,14 @@
 //! is said when something is wrong.
 #![allow(missing_docs)]
 
+mod program;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use image::{GrayImage, Luma};
+use program::program;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
@@ -15,7 +18,7 @@ fn repository(path: &str) -> PathBuf {
 }
 
 fn run(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lrnnet-run")).args(args).output().unwrap()
+    program().args(args).output().unwrap()
 }
 
 fn text(path: &Path) -> &str {
@@ -192,7 +195,7 @@ fn what_cannot_be_verified_or_tested_is_named() {
         (&["verify", model, "--device", "cpu", "--min-agreement", "2"], 2, "expected a number from 0 to 1"),
         (&["verify", street, "--device", "cpu"], 2, "not an ONNX model"),
         (&["selftest", street], 2, "not an ONNX model"),
-        (&["selftest", model, "--device", "cuda"], 3, "cuda:0"),
+        (&["selftest", model, "--device", "cuda", "--ort-lib", "missing.so"], 3, "missing.so"),
     ];
     let mut wrong = vec![];
     for (args, code, expected) in cases {

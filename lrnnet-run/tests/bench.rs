@@ -1,12 +1,15 @@
 //! `lrnnet-run bench` as a user runs it.
 #![allow(missing_docs)]
 
+mod program;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use lrnnet_graph::onnx::Opset;
 use lrnnet_graph::{Config, Form, Head, InputKind, InputSize, Network, Origin, Settings, synthetic};
+use program::program;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
@@ -24,7 +27,7 @@ fn model(folder: &TempDir, name: &str, batch: usize) -> PathBuf {
 }
 
 fn bench(model: &Path, arguments: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lrnnet-run"));
+    let mut command = program();
     command.arg("bench").arg("-m").arg(model).args(arguments.split_whitespace());
     command.output().unwrap()
 }

@@ -80,6 +80,7 @@ fn a_huge_picture_is_refused_within_little_memory() {
     fs::write(&path, huge_png()).unwrap();
     // The decoded picture would take 7.5 GB; the limit is in KiB of address space.
     let mut command = Command::new("sh");
+    clear(&mut command);
     command.args(["-c", "ulimit -v 1500000; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_lrnnet-run")]);
     command.args(["--device", "tract", "--threads", "1", "-m"]).arg(tiny_model());
     let ran = finish(command.arg(&path).arg("-o").arg(folder.path().join("mask.png")));

@@ -5,6 +5,8 @@ mod devices;
 mod inputs;
 mod models;
 mod outputs;
+#[path = "../program/mod.rs"]
+mod program;
 mod streams;
 
 use std::ffi::OsStr;
@@ -16,6 +18,7 @@ use std::sync::OnceLock;
 use image::RgbImage;
 use lrnnet_graph::onnx::Opset;
 use lrnnet_graph::{Config, Form, InputKind, InputSize, Network, Origin, Settings, synthetic};
+use program::{clear, program};
 use tempfile::TempDir;
 
 /// What a run of the program left behind.
@@ -29,13 +32,6 @@ impl Ran {
     fn text(&self) -> String {
         String::from_utf8(self.stdout.clone()).expect("standard output is text")
     }
-}
-
-/// The program, free of what this machine's user has set.
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lrnnet-run"));
-    command.env_remove("ORT_DYLIB_PATH").stdin(Stdio::null());
-    command
 }
 
 fn run<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Ran {

@@ -120,6 +120,7 @@ fn a_full_disk_leaves_what_was_there() {
     fs::write(&overlay, "from before").unwrap();
     // A limit on file sizes, in blocks of 512 bytes, fails in the middle of a file as a full disk does.
     let mut command = Command::new("sh");
+    clear(&mut command);
     command.args(["-c", "trap '' XFSZ; ulimit -f 40; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_lrnnet-run")]);
     command.args(["--device", "tract", "--threads", "1", "-m"]).arg(tiny_model());
     let ran = finish(command.arg(&noise).args(["-o", "/dev/null", "--overlay"]).arg(&overlay));
