@@ -78,7 +78,8 @@ fn width(graph: &Graph, value: Value) -> usize {
 }
 
 fn place(graph: &mut Graph, node: &Node, operands: &[Placed], is_output: bool) -> Placed {
-    let absorbed = if is_output { None } else { absorb(graph, node, operands) };
+    // The caller of the graph knows of no layout.
+    let absorbed = absorb(graph, node, operands).filter(|placed| !is_output || placed.layout == Layout::InOrder);
     absorbed.unwrap_or_else(|| {
         let inputs: Vec<_> = operands.iter().map(|operand| operand.gathered(graph)).collect();
         Placed::in_order(graph.copy(node, &inputs))
@@ -127,7 +128,7 @@ fn concat(graph: &mut Graph, node: &Node, operands: &[Placed]) -> Placed {
     Placed { value: graph.copy(node, &inputs), layout }
 }
 
-/// A depthwise convolution keeps channels apart, so its filters move with them.
+/// A depthwise convolution of one filter a channel keeps channels apart, so its filters move with them.
 fn depthwise(graph: &mut Graph, node: &Node, conv: Conv, operands: &[Placed]) -> Option<Placed> {
     let x = &operands[0];
     let places = x.places(graph);
@@ -135,6 +136,9 @@ fn depthwise(graph: &mut Graph, node: &Node, conv: Conv, operands: &[Placed]) ->
         return None;
     }
     let (weight, bias) = weight_and_bias(graph, operands)?;
+    if weight.shape()[0] != places.len() {
+        return None;
+    }
     let (weight, bias) = (move_rows(&weight, &places), move_rows(&bias, &places));
     let value = push_conv(graph, node, x.value, conv, weight, bias);
     Some(Placed { value, layout: x.layout.clone() })
@@ -149,7 +153,7 @@ fn residual_sum(graph: &mut Graph, node: &Node, operands: &[Placed]) -> Option<P
     let places = x.places(graph);
     let producer = graph.node(y.value).clone();
     let Op::Conv(conv @ Conv { groups: 1, .. }) = producer.op else { return None };
-    if y.layout != Layout::InOrder {
+    if y.layout != Layout::InOrder || width(graph, y.value) != places.len() {
         return None;
     }
     let constants: Vec<_> = producer.inputs.iter().copied().map(Placed::in_order).collect();

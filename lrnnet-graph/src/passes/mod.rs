@@ -9,6 +9,8 @@ mod fold_batch_norm;
 mod half;
 mod products;
 mod shuffle;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
