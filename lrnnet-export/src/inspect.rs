@@ -91,7 +91,7 @@ pub fn inspect(path: &Path) -> Result<Inspection, InspectError> {
     let size = model.fixed_size().unwrap_or_else(rounded);
     let fixed = |size: Size| InputSize::Static { batch: 1, height: size.height, width: size.width };
     let network = Network::new(metadata.config(model.fixed_size().map_or(InputSize::Dynamic, fixed))?);
-    let cost = cost::total(&cost::per_module(&network, size.height, size.width));
+    let cost = cost::total(&cost::per_module(&network, size.height, size.width)?);
     let graph = file.proto().graph.as_ref();
     let mut nodes = BTreeMap::new();
     for node in graph.iter().flat_map(|graph| &graph.node) {

@@ -7,7 +7,7 @@
 //! non-local module count in units of 2^30, since its "4.0 G" does, and those of the pooling ablations count nothing,
 //! since the paper gives these rows the cost of the bottleneck alone.
 
-use crate::config::{Config, Context, InputSize};
+use crate::config::{Config, ConfigError, Context, InputSize};
 use crate::graph::{Graph, Node, Op, Value};
 use crate::model::Network;
 
@@ -22,15 +22,16 @@ pub struct Cost {
     pub gflops: f64,
 }
 
-/// The cost of every module in evaluation order, for one picture of `height x width`.
+/// The cost of every module in evaluation order, for one picture of `height x width`. A dynamic network is counted as if
+/// it were exported for that size.
 ///
-/// A dynamic network is counted as if it were exported for that size, whose extents its
-/// [`size_multiple`](crate::Settings::size_multiple) must divide.
-pub fn per_module(network: &Network, height: usize, width: usize) -> Vec<Cost> {
+/// # Errors
+///
+/// A size that the network cannot have.
+pub fn per_module(network: &Network, height: usize, width: usize) -> Result<Vec<Cost>, ConfigError> {
     let mut settings = (**network.config()).clone();
     settings.size = InputSize::Static { batch: 1, height, width };
-    let Ok(config) = Config::new(settings) else { return vec![] };
-    let counted = Network::new(config);
+    let counted = Network::new(Config::new(settings)?);
     let mut modules: Vec<Cost> = Vec::new();
     for value in counted.graph().values() {
         let node = counted.graph().node(value);
@@ -47,7 +48,7 @@ pub fn per_module(network: &Network, height: usize, width: usize) -> Vec<Cost> {
             last.gflops += gflops;
         }
     }
-    modules
+    Ok(modules)
 }
 
 /// The sum over all modules, called `total`.

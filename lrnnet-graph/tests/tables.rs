@@ -25,7 +25,7 @@ fn every_row_has_the_paper_s_parameters_and_gflops() {
     ];
     let mut wrong = Vec::new();
     for (row, block, context, parameters, gflops) in rows {
-        let total = cost::total(&cost::per_module(&network(block, context, Classes::cityscapes()), 512, 1024));
+        let total = cost::total(&cost::per_module(&network(block, context, Classes::cityscapes()), 512, 1024).unwrap());
         let digits = gflops.len() - gflops.find('.').unwrap() - 1;
         let found = (total.parameters, format!("{:.digits$}", total.gflops));
         if found != (parameters, gflops.to_owned()) {
@@ -38,16 +38,22 @@ fn every_row_has_the_paper_s_parameters_and_gflops() {
 #[test]
 fn camvid_models_have_their_parameters() {
     for (context, parameters) in [("none", 672_666), ("svn:8,4", 681_178)] {
-        let modules = cost::per_module(&network(Block::Fcb, context, Classes::camvid()), 360, 480);
+        let modules = cost::per_module(&network(Block::Fcb, context, Classes::camvid()), 360, 480).unwrap();
         assert_eq!(cost::total(&modules).parameters, parameters, "{context}");
     }
 }
 
 #[test]
 fn modules_are_reported_in_evaluation_order() {
-    let modules = cost::per_module(&network(Block::Fcb, "svn:8,4", Classes::cityscapes()), 512, 1024);
+    let modules = cost::per_module(&network(Block::Fcb, "svn:8,4", Classes::cityscapes()), 512, 1024).unwrap();
     let names: Vec<_> = modules.iter().map(|m| m.module.as_str()).collect();
     let encoder: Vec<_> = (0..16).map(|i| format!("encoder.{i}")).collect();
     assert_eq!(names[..16], encoder);
     assert_eq!(names[16..], ["svn", "classifier"]);
+}
+
+#[test]
+fn sizes_that_no_network_has_have_no_cost() {
+    let error = cost::per_module(&network(Block::Fcb, "svn:8,4", Classes::camvid()), 361, 480).unwrap_err();
+    assert!(error.to_string().contains("height 361 is not a multiple of 8"), "{error}");
 }

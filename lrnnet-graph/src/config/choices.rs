@@ -98,7 +98,8 @@ pub enum InputSize {
         /// Columns, a multiple of 8.
         width: usize,
     },
-    /// Chosen by the caller at every run; height and width must be multiples of [`Settings::size_multiple`](crate::Settings::size_multiple).
+    /// Chosen by the caller at every run; height and width must be multiples of
+    /// [`Settings::size_multiple`](crate::Settings::size_multiple).
     Dynamic,
 }
 
