@@ -5,8 +5,8 @@ use crate::graph::Extent::{Fixed, Keep, Rest};
 use crate::graph::{Conv, Dim, ElementType, Graph, Op, Value};
 use crate::tensor::Tensor;
 
-pub const HEIGHT: usize = 8;
-pub const WIDTH: usize = 12;
+pub const HEIGHT: usize = 4;
+pub const WIDTH: usize = 8;
 pub const CHANNELS: usize = 6;
 
 /// A multiplicative congruential generator, which is all that a choice among a few needs.
@@ -37,7 +37,7 @@ impl Random {
     }
 }
 
-/// A graph that begins with its picture, float32 `[1, 6, 8, 12]`, or of free batch, height and width.
+/// A graph that begins with its picture, float32 `[1, 6, 4, 8]`, or of free batch, height and width.
 pub fn with_picture(dynamic: bool) -> (Graph, Value) {
     let mut graph = Graph::default();
     let shape = match dynamic {
