@@ -24,6 +24,16 @@ fn fitting_weights_bind() {
 }
 
 #[test]
+fn a_variance_may_be_zero_and_everything_else_negative() {
+    let found = problems(|w| {
+        set(w, "encoder.0.bn.running_var", 3, 0.0);
+        set(w, "encoder.0.bn.running_mean", 3, -1.0);
+        set(w, "svn.u0", 3, -1.0);
+    });
+    assert_eq!(found, []);
+}
+
+#[test]
 fn every_kind_of_problem_is_named() {
     let shape = || vec![32];
     let name = |n: &str| n.to_owned();

@@ -39,6 +39,70 @@ fn impossible_settings_are_refused_with_what_to_do() {
 }
 
 #[test]
+fn the_largest_and_smallest_settings_are_networks() {
+    let named = |n: usize| Classes::named((0..n).map(|i| format!("class {i}")).collect());
+    let with = |change: fn(&mut Settings, &dyn Fn(usize) -> Classes)| {
+        let mut settings = Settings::camvid();
+        change(&mut settings, &named);
+        settings
+    };
+    let cases = [
+        with(|s, _| s.size = size(16_384, 8)),
+        with(|s, _| s.trained_size = [8, 16_384]),
+        with(|s, _| s.size = InputSize::Static { batch: 256, height: 8, width: 8 }),
+        with(|s, _| s.context = Context::SingularVectors { scales: vec![64, 1], iterations: 32 }),
+        with(|s, _| s.context = Context::SingularVectors { scales: vec![1], iterations: 1 }),
+        with(|s, named| s.classes = named(2)),
+        with(|s, named| s.classes = Classes { ignore_index: None, ..named(256) }),
+        with(|s, _| s.normalization.std = [f32::MIN_POSITIVE, 1.0, f32::MAX]),
+        with(|s, _| s.normalization.mean = [-1.0, 0.0, 300.0]),
+    ];
+    for settings in cases {
+        assert!(Config::new(settings.clone()).is_ok(), "{:?}", Config::new(settings).unwrap_err());
+    }
+    let beyond = [
+        (error(|s| s.size = size(16_392, 8)), "height 16392 is out of range"),
+        (error(|s| s.trained_size = [8, 0]), "trained width 0"),
+        (error(|s| s.trained_size = [12, 8]), "trained height 12 is not a multiple of 8"),
+        (error(|s| s.size = InputSize::Static { batch: 257, height: 8, width: 8 }), "batch size 257"),
+        (error(|s| s.context = Context::MaxPool { scales: vec![65] }), "scale 65"),
+        (
+            error(|s| s.context = Context::SingularVectors { scales: vec![8], iterations: 33 }),
+            "power iterations 33 is out of range; expected 1 to 32",
+        ),
+        (error(|s| s.classes = Classes::named(vec!["x".into(); 257])), "257 classes"),
+        (error(|s| s.classes.ignore_index = Some(10)), "ignored label 10"),
+        (error(|s| s.normalization.std[2] = f32::INFINITY), "do not normalise"),
+        (error(|s| s.normalization.std[2] = -1.0), "do not normalise"),
+        (error(|s| s.normalization.std[0] = f32::NAN), "do not normalise"),
+        (error(|s| s.normalization.mean[2] = f32::INFINITY), "do not normalise"),
+    ];
+    let wrong: Vec<_> = beyond.iter().filter(|(found, expected)| !found.contains(expected)).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn networks_of_the_paper_have_its_names() {
+    let variant = |block, context: &str| {
+        Settings { block, context: context.parse().unwrap(), ..Settings::cityscapes() }.variant()
+    };
+    let cases = [
+        (Block::Fcb, "none", Some(Variant::A)),
+        (Block::Fcb, "svn:8", Some(Variant::B)),
+        (Block::Fcb, "svn:8,4", Some(Variant::C)),
+        (Block::Fcb, "svn:4,8", None),
+        (Block::Fcb, "svn:16", None),
+        (Block::Fcb, "max:8", None),
+        (Block::Fcb, "nonlocal", None),
+        (Block::SsNbt, "none", None),
+        (Block::NonBt1d, "svn:8,4", None),
+    ];
+    for (block, context, expected) in cases {
+        assert_eq!(variant(block, context), expected, "{block} {context}");
+    }
+}
+
+#[test]
 fn dynamic_sizes_are_multiples_of_whole_regions() {
     let multiple = |context: &str| {
         let context = context.parse().unwrap();

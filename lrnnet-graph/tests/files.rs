@@ -167,6 +167,21 @@ fn foreign_files_are_refused() {
 }
 
 #[test]
+fn a_file_is_no_larger_than_any_model() {
+    let most = 64 << 20;
+    let message = |bytes: usize| ModelFile::parse(&vec![0; bytes]).unwrap_err().to_string();
+    assert!(message(most + 1).contains(&format!("more than {most} bytes")), "{}", message(most + 1));
+    assert!(message(most).contains("not an ONNX model"), "{}", message(most));
+}
+
+#[test]
+fn onnx_s_own_operators_go_by_two_names() {
+    let mut proto = ModelProto::decode(onnx(&model(small())).as_slice()).unwrap();
+    proto.opset_import[0].domain = Some("ai.onnx".into());
+    assert_eq!(ModelFile::parse(&proto.encode_to_vec()).unwrap().opset(), Some(17));
+}
+
+#[test]
 fn opsets_outside_the_supported_range_are_refused() {
     assert_eq!(Opset::new(10).unwrap_err().to_string(), "opset 10 is not supported; expected 11 to 21");
     assert!(Opset::new(22).is_err());

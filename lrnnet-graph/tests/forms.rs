@@ -102,6 +102,15 @@ fn only_the_plain_form_in_float32_is_rewritten() {
 }
 
 #[test]
+fn forms_differ_in_name_or_passes() {
+    let folded = Form::new("folded", &[passes::FOLD_BATCH_NORM]);
+    assert_eq!(folded, Form::new("folded", &[passes::FOLD_BATCH_NORM]));
+    assert_ne!(folded, Form::new("other", &[passes::FOLD_BATCH_NORM]));
+    assert_ne!(folded, Form::new("folded", &[passes::FOLD_CONSTANTS]));
+    assert_eq!(format!("{:?}", passes::FOLD_CONSTANTS), "Pass(\"compute constants\")");
+}
+
+#[test]
 fn a_name_that_says_nothing_or_another_form_is_refused() {
     for name in ["", "plain", "deploy"] {
         let form = Form::new(name, &[passes::FOLD_BATCH_NORM]);
@@ -124,7 +133,14 @@ fn a_pass_that_loses_what_the_caller_sees_is_refused() {
         graph.output("more", graph.outputs()[0].value);
         graph
     }
-    for (name, run) in [("empty", empty as fn(&Graph) -> Graph), ("unbound", unbound), ("more outputs", more_outputs)] {
+    fn more_inputs(graph: &Graph) -> Graph {
+        let mut graph = graph.clone();
+        graph.input("more", vec![], lrnnet_graph::ElementType::Uint8);
+        graph
+    }
+    let broken: [(&str, fn(&Graph) -> Graph); 4] =
+        [("empty", empty), ("unbound", unbound), ("more outputs", more_outputs), ("more inputs", more_inputs)];
+    for (name, run) in broken {
         let form = Form::new("broken", Box::leak(Box::new([Pass::new(name, run)])));
         assert_eq!(plain().rewrite(form).unwrap_err(), RewriteError::Pass(name));
     }

@@ -110,6 +110,15 @@ fn a_file_without_a_version_is_read_and_one_of_a_later_version_refused() {
 }
 
 #[test]
+fn a_value_that_is_no_json_is_shown_in_part() {
+    let mut props = props();
+    props.insert("block".into(), format!("[{}", "x".repeat(100)));
+    let message = read(&props).unwrap_err().to_string();
+    assert_eq!(message, format!("metadata `block` is not JSON: \"[{}\"", "x".repeat(59)));
+    assert_eq!(metadata(Settings::camvid()).form.to_string(), "deploy");
+}
+
+#[test]
 fn keys_of_other_tools_are_left_alone() {
     let mut props = props();
     props.insert("some_tool".into(), "no JSON".into());

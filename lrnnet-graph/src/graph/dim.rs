@@ -64,12 +64,6 @@ impl Dim {
     }
 }
 
-impl From<usize> for Dim {
-    fn from(n: usize) -> Self {
-        Self::fixed(n)
-    }
-}
-
 impl Mul for Dim {
     type Output = Self;
 

@@ -226,3 +226,60 @@ impl Graph {
         Self { nodes, outputs }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(graph: &mut Graph) -> Value {
+        graph.input("image", [1, 2, 4, 4].map(Dim::fixed).to_vec(), ElementType::Float32)
+    }
+
+    fn names(graph: &Graph) -> Vec<&str> {
+        graph.nodes().iter().map(|node| node.name.as_str()).collect()
+    }
+
+    #[test]
+    fn rewriting_leaves_out_what_no_output_needs_but_never_the_input() {
+        let mut graph = Graph::default();
+        picture(&mut graph);
+        let a = graph.constant("a", Tensor::from_fn([1], |_| 1.0));
+        let b = graph.constant("b", Tensor::from_fn([1], |_| 2.0));
+        graph.push("dead", Op::Relu, &[a]);
+        let sum = graph.push("sum", Op::Add, &[b, b]);
+        graph.output("out", sum);
+        let same = graph.rewrite(|new, value, inputs| new.copy(graph.node(value), inputs));
+        assert_eq!(names(&same), ["image", "b", "sum"]);
+        let [output] = same.outputs() else { panic!("{same:?}") };
+        assert_eq!((output.name.as_str(), &same.node(output.value).name), ("out", &"sum".to_owned()));
+        assert_eq!(same.node(output.value).inputs, [Value(1), Value(1)]);
+    }
+
+    #[test]
+    fn nodes_that_stand_for_others_keep_name_and_arithmetic() {
+        let mut graph = Graph::default();
+        let x = picture(&mut graph);
+        let exact = graph.push_with(Arithmetic::Float32, "exact".into(), Op::Relu, &[x]);
+        let exact = graph.node(exact).clone();
+        let beside = graph.push_beside(&exact, "part", Op::Sqrt, &[x]);
+        let instead = graph.push_for(&exact, Op::Sqrt, &[beside]);
+        let copy = graph.copy(&exact, &[instead]);
+        let free = graph.push("free", Op::Relu, &[copy]);
+        let found = [beside, instead, copy, free].map(|v| (graph.node(v).name.as_str(), graph.node(v).arithmetic));
+        let exact = Arithmetic::Float32;
+        assert_eq!(found, [("exact.part", exact), ("exact", exact), ("exact", exact), ("free", Arithmetic::AsModel)]);
+        assert_eq!(graph.node(copy).inputs, [instead]);
+    }
+
+    #[test]
+    fn only_float32_constants_have_float32_values() {
+        let mut graph = Graph::default();
+        let x = picture(&mut graph);
+        let floats = graph.constant("floats", Tensor::from_fn([2], |i| i as f32));
+        let bytes = graph.constant("bytes", Tensor::from_fn([2], |i| i as i8));
+        assert_eq!(graph.constant_of(floats), Some(&Tensor::from_fn([2], |i| i as f32)));
+        assert_eq!((graph.constant_of(bytes), graph.constant_of(x)), (None, None));
+        let typed = [x, floats, bytes].map(|v| (graph.node(v).element, graph.node(v).is_computed()));
+        assert_eq!(typed, [(ElementType::Float32, false), (ElementType::Float32, false), (ElementType::Int8, false)]);
+    }
+}

@@ -164,3 +164,24 @@ pub enum Op {
     /// Conversion to the node's element type.
     Cast(ElementType),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dilation_spreads_long_sides_and_padding_keeps_the_size() {
+        let cases = [
+            (Conv::new([3, 3]), [1, 1], [1, 1]),
+            (Conv::new([1, 1]), [1, 1], [0, 0]),
+            (Conv::new([3, 1]).dilation(17), [17, 1], [17, 0]),
+            (Conv::new([1, 3]).dilation(9), [1, 9], [0, 9]),
+            (Conv::new([3, 5]).dilation(2), [2, 2], [2, 4]),
+        ];
+        for (conv, dilation, padding) in cases {
+            assert_eq!((conv.dilation, conv.padding()), (dilation, padding), "{conv:?}");
+        }
+        let conv = Conv::new([3, 3]).stride(2).groups(4).dilation(5);
+        assert_eq!(conv, Conv { kernel: [3, 3], stride: 2, dilation: [5, 5], groups: 4 });
+    }
+}
