@@ -138,11 +138,15 @@ fn a_pass_that_loses_what_the_caller_sees_is_refused() {
         graph.input("more", vec![], lrnnet_graph::ElementType::Uint8);
         graph
     }
-    let broken: [(&str, fn(&Graph) -> Graph); 4] =
-        [("empty", empty), ("unbound", unbound), ("more outputs", more_outputs), ("more inputs", more_inputs)];
-    for (name, run) in broken {
-        let form = Form::new("broken", Box::leak(Box::new([Pass::new(name, run)])));
-        assert_eq!(plain().rewrite(form).unwrap_err(), RewriteError::Pass(name));
+    let broken = [
+        Pass::new("empty", empty),
+        Pass::new("unbound", unbound),
+        Pass::new("more outputs", more_outputs),
+        Pass::new("more inputs", more_inputs),
+    ];
+    for pass in broken {
+        let form = Form::new("broken", Box::leak(Box::new([pass])));
+        assert_eq!(plain().rewrite(form).unwrap_err(), RewriteError::Pass(pass.name()));
     }
 }
 
