@@ -3,7 +3,7 @@
 
 use lrnnet_graph::onnx::proto::GraphProto;
 use lrnnet_graph::onnx::{ModelFile, Opset, Port};
-use lrnnet_graph::{Config, ElementType, InputSize, Model, Network, Origin, OutputError, Settings, synthetic};
+use lrnnet_graph::{Config, ElementType, Form, InputSize, Model, Network, Origin, OutputError, Settings, synthetic};
 
 fn model() -> Model {
     let size = InputSize::Static { batch: 1, height: 64, width: 128 };
@@ -44,6 +44,17 @@ fn an_inner_value_is_an_output_and_still_feeds_the_rest() {
     assert_eq!(maker(graph, "queries"), ("svn.reduce_bn".into(), "BatchNormalization".into()));
     assert!(graph.node.iter().any(|node| node.name() != "encoder.15.relu" && node.input.contains(&"features".into())));
     assert_eq!(graph.node.len(), self::graph(&plain).node.len());
+}
+
+#[test]
+fn an_inner_output_keeps_its_name_type_and_shape_in_every_form() {
+    let plain = model().with_outputs([("features", "encoder.15.shuffle"), ("keys", "svn.keys")]).unwrap();
+    let expected = file(&plain).outputs().to_vec();
+    for form in Form::ALL {
+        let model = plain.rewrite(*form).unwrap();
+        assert_eq!(file(&model).outputs(), expected, "{form}");
+        assert_eq!(file(&model.to_half().unwrap()).outputs(), expected, "{form} in float16");
+    }
 }
 
 #[test]

@@ -271,7 +271,6 @@ fn shuffles_go_and_cost_a_gather_at_most() {
     ]);
     check(&ABSORB_SHUFFLES, absorbed, |_, found| gathers(found) == 0);
     let gathered = named(vec![
-        ("split", shuffled(|g, _, x| g.push("half", Op::Channels { start: 2, end: 5 }, &[x]))),
         ("norm", shuffled(batch_norm)),
         ("two filters a channel", shuffled(|g, r, x| conv(g, r, x, 12, Conv::new([3, 3]).groups(6)))),
         ("groups of two", shuffled(|g, r, x| conv(g, r, x, 6, Conv::new([1, 1]).groups(3)))),
@@ -298,6 +297,13 @@ fn shuffles_go_and_cost_a_gather_at_most() {
         ),
     ]);
     check(&ABSORB_SHUFFLES, gathered, |_, found| gathers(found) == 1);
+    // A split gathers its part, and does not bring the whole into order first.
+    let split = shuffled(|g, _, x| g.push("part", Op::Channels { start: 2, end: 5 }, &[x]));
+    check(
+        &ABSORB_SHUFFLES,
+        named(vec![("split", split)]),
+        |_, found| matches!(ops(found)[..], [Op::GatherChannels(part)] if part.len() == 3),
+    );
 }
 
 #[test]
@@ -306,8 +312,15 @@ fn graphs_without_shuffles_are_left_alone() {
         let y = conv(g, r, x, 6, Conv::new([3, 3]));
         let y = batch_norm(g, r, y);
         let y = g.push("sum", Op::Add, &[x, y]);
-        let z = g.push("half", Op::Channels { start: 0, end: 3 }, &[y]);
-        g.push("join", Op::Concat(1), &[z, y])
+        let z = g.push("part", Op::Channels { start: 0, end: 3 }, &[y]);
+        let y = g.push("join", Op::Concat(1), &[z, y]);
+        // Neither gets a bias of zeros.
+        let y = (0..3).fold(y, |y, i| {
+            let weight = g.constant(format!("weight{i}"), r.tensor(&[9, 9, 1, 1], -1.0, 1.0));
+            g.push(format!("conv{i}"), Op::Conv(Conv::new([1, 1])), &[y, weight])
+        });
+        let weight = g.constant("weight", r.tensor(&[9, 1, 1, 1], -1.0, 1.0));
+        g.push("depthwise", Op::Conv(Conv::new([1, 1]).groups(9)), &[y, weight])
     });
     assert_eq!(ABSORB_SHUFFLES.run(&graph), graph);
     assert_eq!(LOWER_SHUFFLES.run(&graph), graph);
