@@ -27,8 +27,8 @@ fn evaluate(op: &Op, operands: &[&Tensor], shape: Vec<usize>) -> Option<Tensor> 
         let y = operands.get(1)?.data();
         let values = match y {
             [y] => x.iter().map(|&x| f(x, *y)).collect(),
-            _ if y.len() == x.len() => x.iter().zip(y).map(|(&x, &y)| f(x, y)).collect(),
-            _ => return None,
+            // Of operands that broadcast, these are too few values for the result.
+            _ => x.iter().zip(y).map(|(&x, &y)| f(x, y)).collect(),
         };
         Tensor::new(shape.clone(), values)
     };
