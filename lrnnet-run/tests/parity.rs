@@ -14,6 +14,7 @@ use lrnnet_graph::{
     Block, Config, Form, Head, InputKind, InputSize, Model, Network, Origin, STRIDE, Settings, Tensor, Weights,
     synthetic,
 };
+use lrnnet_run::engine::Values;
 use lrnnet_run::scores::{Agreement, Difference, leads};
 use lrnnet_run::tolerance::{TIE, Tolerance};
 use lrnnet_run::{Device, Logits, Segmenter, Size};
@@ -251,6 +252,31 @@ fn trained_weights_agree_with_an_independent_implementation() {
             let equal = agreement(&found.mask, ids, &expected, size, 0.0);
             report.check(format!("{name} fp16 {device}: {equal:?}"), equal.within(Tolerance::FP16));
         }
+    }
+    report.finish();
+}
+
+#[test]
+fn inner_values_come_out_under_names_of_the_callers() {
+    let weights = Golden::open("oracle/c-camvid.safetensors").weights();
+    let io = Golden::open("oracle/io-72x136.safetensors");
+    let ([height, width], mut report) = ([72, 136], Report::default());
+    let settings = Settings { head: Head::ClassMap, ..settings(Block::Fcb, "svn:8,4", 11, [height, width]) };
+    let inner = [("keys", "svn.values"), ("indices", "head.best_class")];
+    let model = with_weights(settings, &weights).with_outputs(inner).unwrap();
+    let origin = Origin { weights_sha256: String::new(), exporter: "test".into() };
+    let bytes = model.to_onnx(Opset::default(), &origin);
+    let picture = RgbImage::from_raw(width as u32, height as u32, io.bytes("image").to_vec()).unwrap();
+    for device in ENGINES {
+        let mut segmenter = Segmenter::builder().model_bytes(bytes.clone()).device(device).build().unwrap();
+        let mask = segmenter.segment(&picture).unwrap().mask.into_raw();
+        let outputs = segmenter.outputs();
+        let difference = Difference::of(outputs.floats("keys").unwrap(), &io.floats("c-camvid/c/svn.keys"));
+        report.check(format!("{device}: {difference:?}"), difference.within(FP32.logits));
+        let indices = outputs.get("indices").unwrap();
+        let Values::I64(values) = indices.values() else { panic!("{indices:?}") };
+        let same = values.iter().eq(mask.iter().map(|id| i64::from(*id)).collect::<Vec<_>>().iter());
+        report.check(format!("{device}: {:?}", indices.shape()), same && indices.shape() == [1, height, width]);
     }
     report.finish();
 }
