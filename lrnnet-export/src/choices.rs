@@ -4,8 +4,8 @@ use lrnnet_graph::{
     Block, Classes, Config, ConfigError, Context, Head, InputKind, InputSize, Normalization, Settings, Variant,
 };
 
+use crate::ErrorKind;
 use crate::clues::Clues;
-use crate::error_kind::ErrorKind;
 use crate::note::Note;
 
 /// Height and width where neither weights nor presets say what they were trained for: the paper's.

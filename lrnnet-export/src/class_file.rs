@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lrnnet_graph::{Classes, Color};
 
-use crate::error_kind::ErrorKind;
+use crate::ErrorKind;
 
 /// Bytes a file of at most 256 names may have.
 const MAX_FILE: u64 = 64 << 10;

@@ -7,7 +7,7 @@ use lrnnet_graph::{
     BindError, Config, Context, Form, HalfError, Model, Network, Origin, Precision, RewriteError, SelfTest, Weights,
 };
 
-use crate::error_kind::ErrorKind;
+use crate::ErrorKind;
 use crate::verify::{self, Verification, VerifyError};
 use crate::weights::{WeightFile, WeightsError};
 

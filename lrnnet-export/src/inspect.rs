@@ -9,7 +9,7 @@ use lrnnet_graph::{ConfigError, InputSize, Metadata, Network, cost};
 use lrnnet_run::{Model, Size};
 use serde::Serialize;
 
-use crate::error_kind::ErrorKind;
+use crate::ErrorKind;
 
 /// Characters of a metadata value that people are shown.
 const SHOWN: usize = 400;

@@ -11,13 +11,22 @@
 //!                                              bytes of the .onnx
 //! ```
 //!
-//! ```no_run
-//! use lrnnet_export::{Choices, Clues, Plan, export, weights::read_weights};
+//! ```
+//! use lrnnet_export::{Choices, Clues, Plan, SizeChoice, export, weights::read_weights};
 //!
-//! let file = read_weights("weights.safetensors".as_ref())?;
-//! let settled = Choices::default().settle(&Clues::of(&file))?;
-//! let exported = export(file, &Plan::new(settled.config))?;
-//! lrnnet_run::atomic::write("model.onnx".as_ref(), |w| w.write_all(&exported.bytes))?;
+//! # let folder = std::env::temp_dir().join(format!("lrnnet-export-example-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! # let path = folder.join("model.onnx");
+//! let file = read_weights("../models/lrnnet-c-camvid.safetensors".as_ref())?;
+//! let choices = Choices { size: Some(SizeChoice::Fixed([128, 192])), ..Choices::default() };
+//! let settled = choices.settle(&Clues::of(&file))?;
+//! for note in &settled.notes {
+//!     eprintln!("note: {note}"); // what was not asked for and not certain
+//! }
+//! let exported = export(file, &Plan::new(settled.config))?; // runs it against the plain form of the network
+//! println!("{}", exported.verification.expect("a plan verifies unless told otherwise"));
+//! lrnnet_run::atomic::write(&path, |file| file.write_all(&exported.bytes))?; // whole or not at all
+//! # std::fs::remove_dir_all(&folder)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -28,7 +37,6 @@
 mod choices;
 mod class_file;
 mod clues;
-mod error_kind;
 mod export;
 mod inspect;
 mod note;
@@ -38,8 +46,8 @@ pub mod weights;
 pub use choices::{ChoiceError, Choices, Settled, SizeChoice};
 pub use class_file::{ClassFileError, read_classes};
 pub use clues::Clues;
-pub use error_kind::ErrorKind;
 pub use export::{ExportError, Exported, ModelError, Plan, export};
 pub use inspect::{InspectError, Inspection, PortLine, inspect};
+pub use lrnnet_graph::ErrorKind;
 pub use note::Note;
 pub use verify::{Verification, VerifyError};

@@ -15,7 +15,7 @@ use lrnnet_run::scores::{Agreement, Difference, Lead};
 use lrnnet_run::tolerance::{NEAR_TIE, TIE, Tolerance};
 use lrnnet_run::{Device, Frame, Model, ModelError as FileError, Preprocessor, Size, selftest};
 
-use crate::error_kind::ErrorKind;
+use crate::ErrorKind;
 use crate::export::{ModelError, Plan};
 
 /// How well a file agrees with the plain form.

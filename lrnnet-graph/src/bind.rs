@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::error_kind::ErrorKind;
 use crate::graph::{Graph, Node, Op, Role};
 use crate::tensor::{Tensor, Weights};
 
@@ -113,6 +114,11 @@ pub struct BindError {
 }
 
 impl BindError {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Weights
+    }
+
     /// Everything that does not fit; at least one entry.
     pub fn problems(&self) -> &[Problem] {
         &self.problems

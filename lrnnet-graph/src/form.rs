@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::error_kind::ErrorKind;
 use crate::graph::{ElementType, Graph, Node, Op, Shape};
 use crate::passes::{self, Pass};
 use crate::words::{UnknownWord, words};
@@ -165,6 +166,13 @@ pub enum RewriteError {
     /// A pass that does not keep what it has to.
     #[error("the pass `{0}` does not keep the inputs, the outputs, or that all weights are bound")]
     Pass(&'static str),
+}
+
+impl RewriteError {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Argument
+    }
 }
 
 /// Element type of weights and of what is computed from them.

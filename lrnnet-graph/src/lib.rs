@@ -68,6 +68,7 @@ mod bind;
 mod classes;
 mod config;
 pub mod cost;
+mod error_kind;
 mod form;
 pub mod graph;
 mod metadata;
@@ -85,6 +86,7 @@ pub use config::{
     Block, Config, ConfigError, Context, DEFAULT_ITERATIONS, Head, InputKind, InputSize, Layout, Normalization, STRIDE,
     Settings, Variant,
 };
+pub use error_kind::ErrorKind;
 pub use form::{Form, Precision, RewriteError};
 pub use graph::{Dim, ElementType, Shape};
 pub use half::f16;

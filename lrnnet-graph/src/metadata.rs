@@ -19,6 +19,7 @@ use crate::classes::Classes;
 use crate::config::{
     Block, Config, ConfigError, Context, Head, InputKind, InputSize, Normalization, STRIDE, Settings, Variant,
 };
+use crate::error_kind::ErrorKind;
 use crate::form::{Form, Precision};
 use crate::model::Origin;
 use entries::{Entries, KEYS};
@@ -278,6 +279,13 @@ pub enum MetadataError {
         /// What follows from the others.
         expected: String,
     },
+}
+
+impl MetadataError {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Model
+    }
 }
 
 impl MetadataError {

@@ -4,6 +4,7 @@ use half::f16;
 
 use crate::bind::{BindError, Param, bind};
 use crate::config::Config;
+use crate::error_kind::ErrorKind;
 use crate::form::{Form, Precision, RewriteError};
 use crate::graph::{Graph, Op};
 use crate::metadata::{Metadata, SelfTest};
@@ -195,6 +196,13 @@ pub enum OutputError {
     },
 }
 
+impl OutputError {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Argument
+    }
+}
+
 /// Why a model does not become float16.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -210,4 +218,11 @@ pub enum HalfError {
     /// Another precision than float32.
     #[error("a model in {0} cannot be converted to float16; convert the one in fp32")]
     Precision(Precision),
+}
+
+impl HalfError {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Argument
+    }
 }

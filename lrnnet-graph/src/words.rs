@@ -1,5 +1,6 @@
 //! The words that choices are written with.
 
+use crate::error_kind::ErrorKind;
 use std::borrow::Cow;
 
 /// A word that stands for no choice.
@@ -9,6 +10,13 @@ pub struct UnknownWord {
     pub(crate) what: &'static str,
     pub(crate) found: String,
     pub(crate) expected: Cow<'static, str>,
+}
+
+impl UnknownWord {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Argument
+    }
 }
 
 /// Gives an enum its words: on the command line, in the metadata and in messages they are the same.

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::ErrorKind;
 use crate::engine::{BACKENDS, Backend};
 
 /// The library that runs a network.
@@ -201,6 +202,13 @@ pub enum UnknownDevice {
         /// The device, or `auto`.
         device: String,
     },
+}
+
+impl UnknownDevice {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Argument
+    }
 }
 
 impl FromStr for Device {

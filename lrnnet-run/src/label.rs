@@ -6,6 +6,7 @@ use std::path::Path;
 
 use image::GrayImage;
 
+use crate::ErrorKind;
 use crate::picture::{MAX_PIXELS, MAX_SIDE};
 
 /// Bytes that a decoder may allocate.
@@ -64,4 +65,11 @@ pub enum LabelError {
         /// Rows.
         height: u32,
     },
+}
+
+impl LabelError {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Picture
+    }
 }

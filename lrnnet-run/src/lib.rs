@@ -3,15 +3,26 @@
 //! [`Segmenter`] is the way in. It reads a model file of this project, which describes itself, loads it into a runtime,
 //! and takes pictures of any size:
 //!
-//! ```no_run
+//! ```
+//! # #[cfg(all(feature = "tract", feature = "builtin-model"))]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use lrnnet_run::{Device, Frame, PixelFormat, Segmenter, Size};
 //!
-//! let mut segmenter = Segmenter::builder().model_path("model.onnx").device(Device::CPU).build()?;
-//! let camera = vec![0u8; 720 * 1280 * 3]; // BGR, as OpenCV gives it
+//! // A model file of `lrnnet-export` would be `Segmenter::builder().model_path("model.onnx")`.
+//! let mut segmenter = Segmenter::builder().device(Device::TRACT).build()?;
+//! let camera = vec![90u8; 720 * 1280 * 3]; // BGR, as OpenCV gives it
 //! let frame = Frame::new(&camera, Size::new(720, 1280), PixelFormat::Bgr)?;
 //! let mut mask = vec![0u8; 720 * 1280];
-//! segmenter.segment_into(frame, &mut mask)?; // a class id per pixel, without allocating once warm
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! segmenter.segment_into(frame, &mut mask)?; // a class id per pixel, in a buffer of yours
+//!
+//! let names = &segmenter.metadata().classes.names;
+//! let pixels = segmenter.class_pixels(0).expect("a picture was segmented");
+//! println!("{}: {} pixels", names[0], pixels[0]);
+//! assert_eq!(pixels.iter().sum::<u64>(), 720 * 1280);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(all(feature = "tract", feature = "builtin-model")))]
+//! # fn main() {}
 //! ```
 //!
 //! It is a plain composition of stages, each of which is of use alone:
@@ -45,7 +56,6 @@ pub mod atomic;
 pub mod compare;
 mod device;
 pub mod engine;
-mod error_kind;
 mod frame;
 pub mod label;
 pub mod mask;
@@ -62,10 +72,9 @@ mod size;
 pub mod tolerance;
 
 pub use image;
-pub use lrnnet_graph::{InputKind, Metadata};
+pub use lrnnet_graph::{ErrorKind, InputKind, Metadata};
 
 pub use device::{Device, DeviceChoice, DeviceOption, DeviceOptions, Hardware, Runtime, UnknownDevice, device_words};
-pub use error_kind::ErrorKind;
 pub use frame::{Frame, FrameError, PixelFormat};
 pub use model::{Model, ModelError, ModelProblem, Output, OutputPort};
 pub use postprocess::Postprocessor;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::str::FromStr;
 
+use crate::ErrorKind;
 use image::{GrayImage, RgbImage};
 use lrnnet_graph::Color;
 
@@ -33,6 +34,13 @@ impl fmt::Display for MaskStyle {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no mask style; expected indexed, gray or color")]
 pub struct UnknownStyle(String);
+
+impl UnknownStyle {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Argument
+    }
+}
 
 impl FromStr for MaskStyle {
     type Err = UnknownStyle;

@@ -1,5 +1,6 @@
 //! How well one class map agrees with another: confusion matrix, IoU, mIoU, pixel accuracy.
 
+use crate::ErrorKind;
 /// Pixels counted by reference class and predicted class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
@@ -86,6 +87,13 @@ pub struct ForeignId {
     pub index: usize,
     /// Number of classes.
     pub classes: usize,
+}
+
+impl ForeignId {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Picture
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::Path;
 
+use crate::ErrorKind;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
 /// Pixels that a side of a picture may have.
@@ -147,6 +148,13 @@ pub enum PictureError {
     /// Damaged, cut short or of an unsupported kind.
     #[error("the picture is damaged, cut short or of an unsupported kind")]
     Decode(#[from] ImageError),
+}
+
+impl PictureError {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Picture
+    }
 }
 
 #[cfg(test)]

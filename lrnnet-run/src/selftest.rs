@@ -6,6 +6,7 @@ use image::RgbImage;
 use lrnnet_graph::{SelfTest, SelfTestRecord, synthetic};
 use sha2::{Digest, Sha256};
 
+use crate::ErrorKind;
 use crate::argmax::ArgMax;
 use crate::engine::{Engine, EngineError, Outputs};
 use crate::frame::Frame;
@@ -184,6 +185,17 @@ pub enum SelfTestError {
     /// The engine fails.
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+impl SelfTestError {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Engine(error) => error.kind(),
+            Self::NotNumbers => ErrorKind::Run,
+            _ => ErrorKind::Model,
+        }
+    }
 }
 
 #[cfg(test)]

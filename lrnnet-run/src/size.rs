@@ -1,5 +1,6 @@
 //! Height and width in pixels.
 
+use crate::ErrorKind;
 use std::fmt;
 use std::str::FromStr;
 
@@ -42,6 +43,13 @@ impl fmt::Display for Size {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no size; expected HEIGHTxWIDTH with 1 to 16384 pixels each, as in 360x480")]
 pub struct SizeError(String);
+
+impl SizeError {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Argument
+    }
+}
 
 impl FromStr for Size {
     type Err = SizeError;

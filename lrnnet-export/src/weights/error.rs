@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error_kind::ErrorKind;
+use crate::ErrorKind;
 
 use super::{MAX_FILE, MAX_VALUES, PickleError, ValueType};
 

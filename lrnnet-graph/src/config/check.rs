@@ -2,6 +2,7 @@
 
 use super::{Context, InputSize, Normalization, STRIDE, Settings};
 use crate::classes::Classes;
+use crate::error_kind::ErrorKind;
 
 const MAX_EXTENT: usize = 16_384;
 const MAX_BATCH: usize = 256;
@@ -69,6 +70,13 @@ pub enum ConfigError {
         /// Standard deviations.
         std: [f32; 3],
     },
+}
+
+impl ConfigError {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Argument
+    }
 }
 
 /// Whether `settings` make a network.

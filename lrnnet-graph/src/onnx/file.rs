@@ -3,6 +3,7 @@
 use prost::Message;
 
 use super::proto::{DimensionValue, ModelProto, ValueInfoProto};
+use crate::error_kind::ErrorKind;
 use crate::graph::ElementType;
 use crate::metadata::{Metadata, MetadataError};
 
@@ -151,4 +152,11 @@ pub enum FileError {
     /// Metadata that is missing or wrong.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
+}
+
+impl FileError {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Model
+    }
 }

@@ -1,5 +1,6 @@
 //! Versions of ONNX's operator set.
 
+use crate::error_kind::ErrorKind;
 /// A version of ONNX's own operators that this crate can write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opset(u8);
@@ -62,3 +63,10 @@ impl Default for Opset {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("opset {0} is not supported; expected {min} to {max}", min = Opset::MIN, max = Opset::MAX)]
 pub struct OpsetError(u8);
+
+impl OpsetError {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Argument
+    }
+}
