@@ -26,7 +26,8 @@ ModelCard card_of(const std::string& selftest) {
         if (key == "input" || key == "head") return "\"\"";
         if (key == "class_names") return R"(["a", "b"])";
         if (key == "palette") return "[[0, 0, 0], [1, 1, 1]]";
-        return key == "size_multiple" ? "8" : "[1, 1, 1]";
+        if (key == "size_multiple") return "8";
+        return key == "format_version" ? "1" : "[1, 1, 1]";
     });
 }
 
