@@ -21,4 +21,6 @@ pub enum ErrorKind {
     Device,
     /// The network ran and failed, or put out something else than the model's metadata says.
     Run,
+    /// What was made cannot be written.
+    Output,
 }

@@ -4,47 +4,109 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes what `write` produces to `path`: nothing is seen there before all of it is on the disk.
-///
-/// The content goes to a temporary file in the folder of `path`, is flushed to the disk, and then takes the place of
-/// `path` in one step. Where the file system can do it (Linux, `O_TMPFILE`), the temporary file has no name until
-/// then, so even a killed process leaves nothing behind. The new file gets the usual mode of new files. A symbolic
-/// link at `path` is followed. A device or pipe at `path` is written to as it is, since it cannot be replaced.
+use tempfile::TempPath;
+
+/// Writes what `write` produces to `path`: nothing is seen there before all of it is on the disk. See [`Pending`].
 ///
 /// # Errors
 ///
 /// What `write` or the file system reports, and [`io::ErrorKind::IsADirectory`] for a folder. `path` is then as it
 /// was before.
 pub fn write(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    match fs::metadata(path) {
-        Ok(found) if found.is_dir() => Err(io::Error::new(io::ErrorKind::IsADirectory, "a folder is in the way")),
-        Ok(found) if found.is_file() => replace(&fs::canonicalize(path)?, write),
-        Ok(_) => fill(File::options().write(true).open(path)?, write).map(drop),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => replace(path, write),
-        Err(error) => Err(error),
-    }
+    let mut pending = Pending::create(path)?;
+    write(&mut pending)?;
+    pending.finish()
 }
 
-fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let folder = folder_of(path);
+/// The new content of a path on its way there. Dropped before it is [finished](Self::finish), it leaves the path as it
+/// was.
+///
+/// The content goes to a temporary file in the folder of the path, is flushed to the disk, and then takes the place of
+/// the path in one step. Where the file system can do it (Linux, `O_TMPFILE`), the temporary file has no name until
+/// then, so even a killed process leaves nothing behind. The new file gets the usual mode of new files. A symbolic
+/// link is followed. A device or pipe is written to as it is, since it cannot be replaced.
+pub struct Pending {
+    file: BufWriter<File>,
+    /// None once it is finished.
+    place: Option<Place>,
+}
+
+/// Where a finished file goes, and from where.
+enum Place {
+    /// It is there.
+    Device,
     #[cfg(target_os = "linux")]
-    if let Some(file) = nameless::open(&folder) {
-        let file = fill(file, write)?;
-        file.sync_all()?;
-        return nameless::link(&file, &folder, path);
-    }
-    let temporary = named_temporary(&folder)?;
-    let (file, temporary) = temporary.into_parts();
-    let file = fill(file, write)?;
-    file.sync_all()?;
-    temporary.persist(path).map_err(|failed| failed.error)
+    Nameless {
+        folder: PathBuf,
+        path: PathBuf,
+    },
+    Named {
+        temporary: TempPath,
+        path: PathBuf,
+    },
 }
 
-/// Runs `write` on `file` through a buffer.
-fn fill(file: File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<File> {
-    let mut buffered = BufWriter::with_capacity(1 << 16, file);
-    write(&mut buffered)?;
-    buffered.into_inner().map_err(io::IntoInnerError::into_error)
+impl Pending {
+    /// Begins new content for `path`.
+    ///
+    /// # Errors
+    ///
+    /// What the file system reports, and [`io::ErrorKind::IsADirectory`] for a folder.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        match fs::metadata(path) {
+            Ok(found) if found.is_dir() => Err(io::Error::new(io::ErrorKind::IsADirectory, "a folder is in the way")),
+            Ok(found) if found.is_file() => Self::replacing(fs::canonicalize(path)?),
+            Ok(_) => Ok(Self::new(File::options().write(true).open(path)?, Place::Device)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::replacing(path.to_owned()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn new(file: File, place: Place) -> Self {
+        Self { file: BufWriter::with_capacity(1 << 16, file), place: Some(place) }
+    }
+
+    fn replacing(path: PathBuf) -> io::Result<Self> {
+        let folder = folder_of(&path);
+        #[cfg(target_os = "linux")]
+        if let Some(file) = nameless::open(&folder) {
+            return Ok(Self::new(file, Place::Nameless { folder, path }));
+        }
+        let (file, temporary) = named_temporary(&folder)?.into_parts();
+        Ok(Self::new(file, Place::Named { temporary, path }))
+    }
+
+    /// Puts the content where it belongs, once; what is written later goes nowhere.
+    ///
+    /// # Errors
+    ///
+    /// What the file system reports; the path is then as it was before.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.file.flush()?;
+        let file = self.file.get_ref();
+        match self.place.take() {
+            None | Some(Place::Device) => Ok(()),
+            #[cfg(target_os = "linux")]
+            Some(Place::Nameless { folder, path }) => {
+                file.sync_all()?;
+                nameless::link(file, &folder, &path)
+            }
+            Some(Place::Named { temporary, path }) => {
+                file.sync_all()?;
+                temporary.persist(path).map_err(|failed| failed.error)
+            }
+        }
+    }
+}
+
+impl Write for Pending {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 fn folder_of(path: &Path) -> PathBuf {

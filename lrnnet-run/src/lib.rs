@@ -69,6 +69,7 @@ pub mod scores;
 mod segmenter;
 pub mod selftest;
 mod size;
+pub mod stream;
 pub mod tolerance;
 
 pub use image;

@@ -8,6 +8,8 @@ use crate::ErrorKind;
 use image::{GrayImage, RgbImage};
 use lrnnet_graph::Color;
 
+use crate::size::Size;
+
 /// How class ids are stored in a mask file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MaskStyle {
@@ -57,12 +59,23 @@ impl FromStr for MaskStyle {
 ///
 /// What the writer reports.
 pub fn write_png(mask: &GrayImage, palette: &[Color], style: MaskStyle, out: &mut dyn Write) -> io::Result<()> {
+    let size = Size::new(mask.height() as usize, mask.width() as usize);
+    write_ids(size, mask.as_raw(), palette, style, out)
+}
+
+/// Writes class ids `[height, width]` as a PNG file, as [`write_png`] does.
+///
+/// # Errors
+///
+/// What the writer reports.
+pub fn write_ids(size: Size, ids: &[u8], palette: &[Color], style: MaskStyle, out: &mut dyn Write) -> io::Result<()> {
     match style {
-        MaskStyle::Indexed => encode(mask.dimensions(), mask.as_raw(), png::ColorType::Indexed, palette, out),
-        MaskStyle::Gray => encode(mask.dimensions(), mask.as_raw(), png::ColorType::Grayscale, &[], out),
+        MaskStyle::Indexed => encode(size, ids, png::ColorType::Indexed, palette, out),
+        MaskStyle::Gray => encode(size, ids, png::ColorType::Grayscale, &[], out),
         MaskStyle::Color => {
-            let colors: Vec<u8> = mask.as_raw().iter().flat_map(|&id| color_of(id, palette)).collect();
-            encode(mask.dimensions(), &colors, png::ColorType::Rgb, &[], out)
+            let mut colors = vec![];
+            colors_into(ids, palette, &mut colors);
+            write_rgb(size, &colors, out)
         }
     }
 }
@@ -73,7 +86,23 @@ pub fn write_png(mask: &GrayImage, palette: &[Color], style: MaskStyle, out: &mu
 ///
 /// What the writer reports.
 pub fn write_picture(picture: &RgbImage, out: &mut dyn Write) -> io::Result<()> {
-    encode(picture.dimensions(), picture.as_raw(), png::ColorType::Rgb, &[], out)
+    write_rgb(Size::new(picture.height() as usize, picture.width() as usize), picture.as_raw(), out)
+}
+
+/// Writes RGB bytes `[height, width, 3]` as a PNG file.
+///
+/// # Errors
+///
+/// What the writer reports.
+pub fn write_rgb(size: Size, rgb: &[u8], out: &mut dyn Write) -> io::Result<()> {
+    encode(size, rgb, png::ColorType::Rgb, &[], out)
+}
+
+/// The colour of each class id, as RGB bytes in `out`.
+pub(crate) fn colors_into(ids: &[u8], palette: &[Color], out: &mut Vec<u8>) {
+    let colors = all_colors(palette);
+    out.resize(3 * ids.len(), 0);
+    out.as_chunks_mut().0.iter_mut().zip(ids).for_each(|(out, id)| *out = colors[usize::from(*id)]);
 }
 
 /// `picture` with the colours of `mask` laid over it: `opacity` 0 leaves the picture, 1 leaves the colours.
@@ -83,28 +112,31 @@ pub fn write_picture(picture: &RgbImage, out: &mut dyn Write) -> io::Result<()> 
 /// When picture and mask differ in size.
 pub fn overlay(picture: &RgbImage, mask: &GrayImage, palette: &[Color], opacity: f32) -> RgbImage {
     assert_eq!(picture.dimensions(), mask.dimensions(), "picture and mask must have one size");
+    let mut out = vec![];
+    overlay_into(picture.as_raw(), mask.as_raw(), palette, opacity, &mut out);
+    RgbImage::from_raw(picture.width(), picture.height(), out).expect("a pixel for each of the picture's")
+}
+
+/// The same on RGB bytes and class ids of one size, into `out`.
+pub(crate) fn overlay_into(rgb: &[u8], ids: &[u8], palette: &[Color], opacity: f32, out: &mut Vec<u8>) {
     let weight = (opacity.clamp(0.0, 1.0) * 256.0).round() as u32;
     let blend = |under: u8, over: u8| ((u32::from(under) * (256 - weight) + u32::from(over) * weight + 128) >> 8) as u8;
-    let mut out = picture.clone();
-    for (pixel, id) in out.pixels_mut().zip(mask.as_raw()) {
-        let color = color_of(*id, palette);
-        pixel.0 = std::array::from_fn(|channel| blend(pixel.0[channel], color[channel]));
+    let colors = all_colors(palette);
+    out.resize(rgb.len(), 0);
+    let pixels: (&[Color], _) = rgb.as_chunks();
+    for ((out, under), id) in out.as_chunks_mut::<3>().0.iter_mut().zip(pixels.0).zip(ids) {
+        let over = colors[usize::from(*id)];
+        *out = std::array::from_fn(|channel| blend(under[channel], over[channel]));
     }
-    out
 }
 
-fn color_of(id: u8, palette: &[Color]) -> Color {
-    palette.get(usize::from(id)).copied().unwrap_or_default()
+/// The colour of every id that a byte can hold: black where there is no class.
+fn all_colors(palette: &[Color]) -> [Color; 256] {
+    std::array::from_fn(|id| palette.get(id).copied().unwrap_or_default())
 }
 
-fn encode(
-    (width, height): (u32, u32),
-    data: &[u8],
-    color: png::ColorType,
-    palette: &[Color],
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let mut encoder = png::Encoder::new(out, width, height);
+fn encode(size: Size, data: &[u8], color: png::ColorType, palette: &[Color], out: &mut dyn Write) -> io::Result<()> {
+    let mut encoder = png::Encoder::new(out, size.width as u32, size.height as u32);
     encoder.set_color(color);
     encoder.set_depth(png::BitDepth::Eight);
     if color == png::ColorType::Indexed {

@@ -1,21 +1,23 @@
 //! Everything that can be typed.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use lrnnet_run::engine::EngineOptions;
 use lrnnet_run::mask::MaskStyle;
+use lrnnet_run::stream::Ratio;
 use lrnnet_run::{DeviceChoice, Segmenter, SegmenterBuilder, Size, device_words, tolerance};
 
 use super::bench::BenchArgs;
 use super::opening::Volume;
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 all done; 1 some input failed, the others are done; 2 usage or model; 3 device or library.";
+Exit codes: 0 all done; 1 some input failed, the others are done; 2 usage or model; 3 device, library or ffmpeg missing;
+130 a stream was interrupted, and what was done is complete.";
 
-/// Segment street pictures with LRNNet: pictures in, class masks out.
+/// Segment street pictures and videos with LRNNet: pictures in, class masks out.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Args {
@@ -43,10 +45,12 @@ pub enum Command {
 
 #[derive(Debug, clap::Args)]
 pub struct PredictArgs {
-    /// Pictures (png, jpeg, webp): files, folders (with all below), globs, or - for standard input
+    /// Pictures (png, jpeg, webp): files, folders (with all below), globs, or - for standard input; or one stream: a
+    /// video file, y4m (also as -), raw frames (--raw), a camera (/dev/video0) or a URL (rtsp://, https://)
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<PathBuf>,
-    /// Where masks go: a file for one picture, a folder for many, or - for standard output
+    /// Where masks go: a file for one picture, a folder for many, or - for standard output; for a stream a video
+    /// (.mp4, .mkv, .mov, .avi), .y4m or .raw, a folder for numbered PNG files, or -
     #[arg(short, long, required = true, value_name = "PATH")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -54,15 +58,18 @@ pub struct PredictArgs {
     /// Mask file: indexed (ids with the model's palette), gray (ids as grey values) or color (RGB, no ids)
     #[arg(long, default_value_t, value_name = "STYLE")]
     pub mask: MaskStyle,
-    /// Also draw the mask over the picture: a file for one picture, a folder for many
-    #[arg(long, value_name = "PATH")]
-    pub overlay: Option<PathBuf>,
+    /// Also draw the mask over the picture: a file for one picture, a folder for many, a video for a stream; for a
+    /// stream without PATH: draw it in -o, in place of the mask
+    #[arg(long, value_name = "PATH", num_args = 0..=1)]
+    pub overlay: Option<Option<PathBuf>>,
     /// Weight of the mask's colours in the overlay, 0 to 1
     #[arg(long, default_value_t = 0.5, value_parser = zero_to_one::<f32>, value_name = "WEIGHT")]
     pub opacity: f32,
-    /// Also write classes and times of all pictures as JSON, to a file or - for standard output
+    /// Also write classes and times of all pictures, or of the stream, as JSON, to a file or - for standard output
     #[arg(long, value_name = "PATH")]
     pub json: Option<PathBuf>,
+    #[command(flatten)]
+    pub stream: StreamArgs,
     /// Say nothing but errors
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
@@ -81,10 +88,44 @@ impl PredictArgs {
         }
     }
 
+    /// Where the mask goes that is drawn over the picture, if that is a place of its own.
+    pub fn overlay_path(&self) -> Option<&Path> {
+        self.overlay.as_ref()?.as_deref()
+    }
+
     /// Where masks go. Only a subcommand may leave it out, which then leaves all of these arguments out.
     pub fn output(&self) -> &Path {
         self.output.as_deref().expect("clap demands -o where there is no subcommand")
     }
+}
+
+/// What matters to streams alone.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Streams")]
+pub struct StreamArgs {
+    /// The source is raw RGB24 frames of this size
+    #[arg(long, value_name = "HxW")]
+    pub raw: Option<Size>,
+    /// Frames a second of the result; by default the source's, which raw frames do not tell
+    #[arg(long, value_name = "RATE")]
+    pub fps: Option<Ratio>,
+    /// Drop old frames rather than lag; the default for cameras and rtsp. Of other sources no frame is dropped
+    #[arg(long)]
+    pub live: bool,
+    /// Seconds after which a source that gives nothing counts as broken
+    #[arg(long, default_value = "30", value_name = "SECONDS")]
+    pub timeout: NonZeroU64,
+    /// Form of the results, where their names do not tell: raw (a byte per pixel), y4m or png (for a folder or -)
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<StreamFormat>,
+}
+
+/// Forms of results that no name tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StreamFormat {
+    Raw,
+    Y4m,
+    Png,
 }
 
 /// What network runs where.

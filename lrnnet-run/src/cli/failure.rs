@@ -13,6 +13,8 @@ use super::hints::hint;
 pub enum Failure {
     /// Some inputs failed; each was reported when it did.
     Inputs,
+    /// Ctrl-C; what was done is complete.
+    Interrupted,
     /// An input without which there is no result.
     Input(anyhow::Error),
     /// A result could not be written.
@@ -28,6 +30,7 @@ impl Failure {
     pub fn report(self) -> ExitCode {
         let (error, code) = match self {
             Self::Inputs => (None, 1),
+            Self::Interrupted => (None, 130),
             Self::Input(error) | Self::Output(error) => (Some(error), 1),
             Self::Usage(error) => (Some(error), 2),
             Self::Device(error) => (Some(error), 3),

@@ -9,6 +9,8 @@ use lrnnet_run::metrics::ForeignId;
 use lrnnet_run::selftest::SelfTestError;
 use lrnnet_run::{BuildError, SegmentError};
 
+use super::stream::ffmpeg::FfmpegError;
+
 /// How to get ONNX Runtime.
 pub const GET_LIBRARY: &str = "run `lrnnet-run setup` to install it, or name a library with --ort-lib PATH";
 const GET_PROVIDERS: &str = "run `lrnnet-run setup --gpu` to install ONNX Runtime with CUDA and TensorRT";
@@ -19,6 +21,9 @@ const GET_TENSORRT: &str = "install TensorRT 10 (libnvinfer.so.10, libnvonnxpars
                             LD_LIBRARY_PATH";
 const GET_DRIVER: &str = "install NVIDIA's driver on a machine with an NVIDIA GPU (`nvidia-smi` must list the GPU), or \
                           use --device cpu";
+
+const GET_FFMPEG: &str = "install ffmpeg: `apt-get install ffmpeg` (Debian, Ubuntu), `dnf install ffmpeg` (Fedora) or \
+                          `brew install ffmpeg` (macOS); y4m and raw frames need nothing";
 
 /// What helps against `error` or the first of its causes that something is known about.
 pub fn hint(error: &(dyn Error + 'static)) -> Option<String> {
@@ -43,6 +48,9 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
     }
     if let Some(error) = error.downcast_ref::<LibraryError>() {
         return of_library(error);
+    }
+    if let Some(FfmpegError::Missing { .. }) = error.downcast_ref() {
+        return Some(GET_FFMPEG.to_owned());
     }
     if let Some(SelfTestError::None) = error.downcast_ref() {
         return Some("export the model again without --no-verify".to_owned());

@@ -13,6 +13,7 @@ mod report;
 mod selftest;
 mod setup;
 mod sources;
+mod stream;
 mod verify;
 
 pub use args::Args;

@@ -63,7 +63,7 @@ struct Found {
 
 /// The jobs that `args` ask for, in a fixed order.
 pub fn plan(args: &PredictArgs) -> Result<Vec<Job>> {
-    let outputs: Vec<&Path> = [Some(args.output()), args.overlay.as_deref()].into_iter().flatten().collect();
+    let outputs: Vec<&Path> = [Some(args.output()), args.overlay_path()].into_iter().flatten().collect();
     let mut found = vec![];
     let mut many = args.sources.len() > 1;
     for source in &args.sources {
@@ -73,7 +73,7 @@ pub fn plan(args: &PredictArgs) -> Result<Vec<Job>> {
     let mut jobs = vec![];
     for Found { source, below } in found {
         let mask = target(args.output(), &below)?;
-        let overlay = args.overlay.as_deref().map(|path| target(path, &below)).transpose()?;
+        let overlay = args.overlay_path().map(|path| target(path, &below)).transpose()?;
         jobs.push(Job { source, mask, overlay });
     }
     check_targets(&jobs, args.json.as_deref())?;

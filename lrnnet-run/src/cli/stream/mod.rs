@@ -1,0 +1,161 @@
+//! The main command on streams: videos, cameras, pipes.
+
+mod decoder;
+mod encoder;
+pub mod ffmpeg;
+mod outputs;
+mod plan;
+mod report;
+
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use lrnnet_run::stream::{self, Options, Patient, RawSource, Source, Stage, Stop, StreamInfo, Y4mSource};
+use signal_hook::consts::SIGINT;
+use signal_hook::flag;
+
+use self::decoder::{Decoder, Probe};
+use self::encoder::{Audio, Recipe};
+use self::ffmpeg::FfmpegError;
+use self::outputs::Outputs;
+use self::plan::{Format, Kind, Place};
+pub use self::plan::{Input, Plan, input};
+use super::args::{PredictArgs, StreamArgs};
+use super::failure::Failure;
+use super::opening::{Volume, open, spinner};
+
+/// Segments the frames of a stream.
+pub fn run(args: &PredictArgs, plan: Plan) -> Result<(), Failure> {
+    // What ffmpeg is needed for, and whether it is there, is found out before a network is loaded.
+    let probe = match plan.kind {
+        Kind::Video => Some(decoder::probe(&plan.place, args.stream.timeout()).map_err(of_source)?),
+        _ => None,
+    };
+    let h264 = match plan.outputs.iter().any(|output| output.format == Format::Video) {
+        true => ffmpeg::has_encoder("libx264").map_err(|error| of_source(error.into()))?,
+        false => false,
+    };
+    let mut segmenter = open(args.engine.builder(), args.volume())?;
+    let (stop, interrupted) = on_interrupt().context("cannot listen for Ctrl-C").map_err(Failure::Device)?;
+    let mut source = source(&plan, &args.stream, probe.as_ref(), &stop).map_err(of_source)?;
+    let info = StreamInfo { rate: args.stream.fps.or(source.info().rate), ..source.info() };
+    let recipe = Recipe { info, live: plan.live, audio: audio(&plan, probe), stop: stop.clone(), h264 };
+    check_rate(&plan, info).map_err(Failure::Usage)?;
+    let progress = match args.volume() {
+        Volume::Quiet => indicatif::ProgressBar::hidden(),
+        _ => spinner(plan.place.to_string()),
+    };
+    let palette = segmenter.metadata().classes.palette.clone();
+    let mut outputs = Outputs::open(&plan.outputs, &palette, &recipe, progress.clone())
+        .context("cannot write the result")
+        .map_err(Failure::Output)?;
+    let options = Options { live: plan.live, stop };
+    let (summary, error) = stream::run(&mut segmenter, &mut *source, &mut outputs, &options);
+    drop(source);
+    progress.finish_and_clear();
+    let interrupted = interrupted.load(Ordering::Relaxed);
+    let report = report::Report {
+        plan: &plan,
+        summary,
+        error: error.as_ref(),
+        interrupted,
+        class_pixels: &outputs.class_pixels,
+    };
+    report.finish(&segmenter, args)?;
+    match error {
+        Some(error) if error.stage == Stage::Write => Err(Failure::Output(of_stream(error, &plan))),
+        Some(error) => Err(Failure::Input(of_stream(error, &plan))),
+        None if interrupted => Err(Failure::Interrupted),
+        None => Ok(()),
+    }
+}
+
+fn of_stream(error: stream::StreamError, plan: &Plan) -> anyhow::Error {
+    let place = plan.place.to_string();
+    anyhow::Error::from(error).context(format!("the stream from {place} ended early"))
+}
+
+/// A source that cannot be opened is a failed input, unless what is missing is ffmpeg.
+fn of_source(error: anyhow::Error) -> Failure {
+    match error.downcast_ref() {
+        Some(FfmpegError::Missing { .. }) => Failure::Device(error),
+        _ => Failure::Input(error),
+    }
+}
+
+/// Ends the stream in good order at the first Ctrl-C and the program at the second.
+fn on_interrupt() -> io::Result<(Stop, Arc<AtomicBool>)> {
+    let (stop, interrupted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    flag::register_conditional_shutdown(SIGINT, 130, interrupted.clone())?;
+    flag::register(SIGINT, interrupted.clone())?;
+    flag::register(SIGINT, stop.clone())?;
+    Ok((stop.into(), interrupted))
+}
+
+/// Standard input without a buffer: what is not read here is left to others.
+#[cfg(unix)]
+fn stdin() -> io::Result<File> {
+    use std::os::fd::AsFd;
+    Ok(io::stdin().as_fd().try_clone_to_owned()?.into())
+}
+
+#[cfg(windows)]
+fn stdin() -> io::Result<File> {
+    use std::os::windows::io::AsHandle;
+    Ok(io::stdin().as_handle().try_clone_to_owned()?.into())
+}
+
+fn source(
+    plan: &Plan,
+    args: &StreamArgs,
+    probe: Option<&Probe>,
+    stop: &Stop,
+) -> Result<Box<dyn Source>, anyhow::Error> {
+    let patient = |file: File| Patient::new(file, args.timeout(), stop.clone());
+    let cannot = || format!("cannot open {}", plan.place);
+    let bytes = || -> Result<BufReader<Box<dyn Read + Send>>, anyhow::Error> {
+        let reader: Box<dyn Read + Send> = match &plan.place {
+            Place::Stdin(begun) => Box::new(Cursor::new(begun.clone()).chain(patient(stdin()?))),
+            Place::File(path) => Box::new(patient(File::open(path).with_context(cannot)?)),
+            place => return Err(anyhow!("{place} is read by ffmpeg; leave --raw out")),
+        };
+        Ok(BufReader::with_capacity(1 << 16, reader))
+    };
+    Ok(match plan.kind {
+        Kind::Raw(size) => Box::new(RawSource::new(bytes()?, size, args.fps)),
+        Kind::Y4m => Box::new(Y4mSource::new(bytes()?).with_context(cannot)?),
+        Kind::Video => {
+            let info = probe.map(|probe| probe.info).unwrap_or_default();
+            Box::new(Decoder::start(&plan.place, info, plan.live, args.timeout(), stop.clone())?)
+        }
+    })
+}
+
+/// The audio tracks to be kept: those of a recording of which no frame is left out.
+fn audio(plan: &Plan, probe: Option<Probe>) -> Option<Audio> {
+    let Probe { audio: codecs, delay, .. } = probe.filter(|probe| !plan.live && !probe.audio.is_empty())?;
+    Some(Audio { place: plan.place.clone(), codecs, delay })
+}
+
+fn check_rate(plan: &Plan, info: StreamInfo) -> Result<(), anyhow::Error> {
+    let needs = plan.outputs.iter().find(|output| output.format == Format::Video);
+    match needs {
+        Some(output) if info.rate.is_none() => Err(anyhow!(
+            "{} does not say how many frames a second it has, which {} needs; give --fps N",
+            plan.place,
+            output.target
+        )),
+        _ => Ok(()),
+    }
+}
+
+impl StreamArgs {
+    /// How long a source may give nothing.
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout.get())
+    }
+}
