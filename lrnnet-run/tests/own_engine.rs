@@ -1,66 +1,12 @@
 //! What somebody else can build on this crate: an engine of their own, and frames from their own memory.
 #![allow(missing_docs)]
 
+mod red;
+
 use allocation_counter::measure;
-use lrnnet_graph::onnx::Opset;
-use lrnnet_graph::{Config, Form, Head, InputSize, Network, Origin, Settings, synthetic};
-use lrnnet_run::engine::{Data, Engine, EngineError, Input, Outputs};
-use lrnnet_run::{Frame, InputKind, Model, PixelFormat, Segmenter, Size};
-
-const INPUT: Size = Size::new(64, 128);
-const CLASSES: usize = 11;
-
-/// Takes the brightness of the red bytes for the class: 0 to 255 becomes 0 to 10. Its room is made once.
-struct RedEngine {
-    ids: Vec<u8>,
-    scores: Vec<f32>,
-}
-
-impl RedEngine {
-    fn new() -> Self {
-        Self { ids: vec![0; INPUT.area()], scores: vec![0.0; CLASSES * INPUT.area() / 64] }
-    }
-}
-
-fn class_of(red: u8) -> u8 {
-    (u16::from(red) * 10 / 255) as u8
-}
-
-impl Engine for RedEngine {
-    fn prepare(&mut self, _batch: usize, _size: Size) -> Result<(), EngineError> {
-        Ok(())
-    }
-
-    fn run(&mut self, input: &Input<'_>, outputs: &mut Outputs) -> Result<(), EngineError> {
-        let Data::U8Nhwc(bytes) = input.data else {
-            let source = "this engine takes bytes".into();
-            return Err(EngineError::Run { runtime: "red", source });
-        };
-        let Size { height, width } = input.size;
-        self.ids.iter_mut().zip(bytes.chunks_exact(3)).for_each(|(id, pixel)| *id = class_of(pixel[0]));
-        outputs.set("class_map", &[1, height, width], &self.ids[..]);
-        outputs.set("logits8", &[1, CLASSES, height / 8, width / 8], &self.scores[..]);
-        outputs.set("mean_red", &[1], &[bytes.iter().step_by(3).map(|red| f32::from(*red)).sum::<f32>()][..]);
-        Ok(())
-    }
-
-    fn description(&self) -> &str {
-        "red, CPU"
-    }
-}
-
-fn model(head: Head) -> Model {
-    let size = InputSize::Static { batch: 1, height: INPUT.height, width: INPUT.width };
-    let settings = Settings { size, head, input: InputKind::U8Nhwc, ..Settings::camvid() };
-    let network = Network::new(Config::new(settings).unwrap());
-    let weights = synthetic::weights(&network);
-    let origin = Origin { weights_sha256: String::new(), exporter: "test".into() };
-    Model::from_bytes(
-        "test",
-        network.bind(weights).unwrap().rewrite(Form::DEPLOY).unwrap().to_onnx(Opset::default(), &origin),
-    )
-    .unwrap()
-}
+use lrnnet_graph::Head;
+use lrnnet_run::{Frame, PixelFormat, Segmenter, Size};
+use red::{INPUT, RedEngine, class_of, model};
 
 /// A ramp of red from left to right in BGR order, with padded rows.
 fn camera(size: Size, stride: usize) -> Vec<u8> {

@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod devices;
+mod frames;
 mod inputs;
 mod models;
 mod outputs;

@@ -116,12 +116,24 @@ impl Decoder {
         timeout: Duration,
         stop: Stop,
     ) -> Result<Self, FfmpegError> {
-        let mut args: Vec<OsString> = words(&["-nostdin", "-autoscale", "0"]);
+        let mut args: Vec<OsString> = words(&["-nostdin"]);
         if live && place.is_recorded() {
             args.push("-re".into());
         }
         args.extend(place.input());
-        args.extend(words(&["-map", "0:v:0", "-fps_mode", "passthrough", "-f", "image2pipe", "-c:v", "ppm", "-"]));
+        args.extend(words(&[
+            "-map",
+            "0:v:0",
+            "-autoscale",
+            "0",
+            "-fps_mode",
+            "passthrough",
+            "-f",
+            "image2pipe",
+            "-c:v",
+            "ppm",
+            "-",
+        ]));
         let mut running = ffmpeg::start("ffmpeg", &args, Stdio::null(), Stdio::piped())?;
         let stdout = running.child().stdout.take().expect("the output is a pipe");
         let frames = BufReader::with_capacity(1 << 16, Patient::new(stdout, timeout, stop));

@@ -1,0 +1,98 @@
+//! A stream in steady state allocates nothing, in none of its threads. The counter counts those of the whole program, so
+//! this test is alone in it.
+#![allow(missing_docs)]
+
+mod red;
+
+use std::alloc::System;
+use std::io::{BufReader, Read};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use lrnnet_graph::Head;
+use lrnnet_run::Segmenter;
+use lrnnet_run::stream::{
+    self, FrameProblem, Look, Options, Painter, Patient, Segmented, Sink, Stop, StreamInfo, Y4mSink, Y4mSource,
+};
+use red::{INPUT, RedEngine, class_of, model};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static COUNTER: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const FRAMES: u64 = 600;
+/// By then all rooms are made: those of threads that had nothing to wait for until then among them.
+const WARM: u64 = 300;
+
+/// Allocations so far, of new room or more room.
+fn allocations() -> usize {
+    let stats = COUNTER.stats();
+    stats.allocations + stats.reallocations
+}
+
+/// y4m in colour, made as it is read.
+struct Video {
+    frame: Vec<u8>,
+    left: u64,
+    at: usize,
+}
+
+impl Read for Video {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        if self.at == self.frame.len() && self.left > 0 {
+            (self.at, self.left) = (0, self.left - 1);
+        }
+        let bytes = &self.frame[self.at..];
+        let taken = bytes.len().min(out.len());
+        out[..taken].copy_from_slice(&bytes[..taken]);
+        self.at += taken;
+        Ok(taken)
+    }
+}
+
+/// Takes down how many allocations there were at each frame.
+struct Watched<S> {
+    sink: S,
+    counts: Vec<usize>,
+}
+
+impl<S: Sink> Sink for Watched<S> {
+    fn write(&mut self, result: &Segmented<'_>) -> Result<ControlFlow<()>, FrameProblem> {
+        self.counts.push(allocations());
+        self.sink.write(result)
+    }
+
+    fn finish(&mut self) -> Result<(), FrameProblem> {
+        self.sink.finish()
+    }
+}
+
+#[test]
+fn a_frame_costs_no_allocation_in_any_thread() {
+    let mut segmenter = Segmenter::new(model(Head::ClassMap), RedEngine::new());
+    let palette = segmenter.metadata().classes.palette.clone();
+    let area = INPUT.area();
+    let frame = [&b"FRAME\n"[..], &vec![126; area], &vec![128; area / 2]].concat();
+    for (live, look) in [(false, Look::Ids), (false, Look::Overlay(0.5)), (true, Look::Colors)] {
+        let header = format!("YUV4MPEG2 W{} H{} C420jpeg\n", INPUT.width, INPUT.height);
+        let video = Video { at: frame.len(), frame: frame.clone(), left: FRAMES };
+        let reader = Patient::new(std::io::Cursor::new(header).chain(video), Duration::from_secs(60), Stop::default());
+        let mut source = Y4mSource::new(BufReader::new(reader)).unwrap();
+        let mut out = Vec::with_capacity((FRAMES as usize + 1) * (3 * area + 100));
+        let y4m = Y4mSink::new(&mut out, Painter::new(look, &palette), StreamInfo::default());
+        let mut sink = Watched { sink: y4m, counts: Vec::with_capacity(FRAMES as usize) };
+        let options = Options { live, ..Options::default() };
+        let (summary, error) = stream::run(&mut segmenter, &mut source, &mut sink, &options);
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!(summary.frames + summary.dropped, FRAMES);
+        let counts = &sink.counts;
+        assert!(counts[0] < counts[counts.len() - 1], "the counter sees how the first frames make room");
+        // A live stream may have dropped frames; its second half is warm as well.
+        let warm = if live { counts.len() / 2 } else { WARM as usize };
+        let steady = counts[counts.len() - 1] - counts[warm];
+        assert_eq!(steady, 0, "live {live}, {look:?}: allocations in {} frames", counts.len() - 1 - warm);
+        if look == Look::Ids {
+            assert_eq!(out.last(), Some(&class_of(128)), "grey 126 of limited range is 128");
+        }
+    }
+}
