@@ -103,6 +103,8 @@ mod tests {
         let plain = parse("\u{feff}road\r\n\r\n  traffic   light \nlane 2\n").unwrap();
         assert_eq!(plain.names, ["road", "traffic light", "lane 2"]);
         assert_eq!(plain, Classes::named(plain.names.clone()));
+        let longer = parse("everything else of a street\n1 2 3\n4 5 6 x\n").unwrap();
+        assert_eq!(longer.names, ["everything else of a street", "1 2 3", "4 5 6 x"], "no colour follows a name");
         let coloured = parse("road 1 2 3\ntraffic light 250 170 30\n").unwrap();
         assert_eq!(coloured.names, ["road", "traffic light"]);
         assert_eq!(coloured.palette, [[1, 2, 3], [250, 170, 30]]);

@@ -164,6 +164,34 @@ fn the_shipped_file_passes_its_self_test_and_agrees_with_itself() {
     assert!(image::open(&diff).is_ok());
 }
 
+/// A copy of the shipped file in which the values of these keys of its self-test begin with another digit.
+fn with_other_hashes(folder: &TempDir, keys: &[&str]) -> PathBuf {
+    let mut bytes = fs::read(repository("models/lrnnet-c-camvid.onnx")).unwrap();
+    for key in keys {
+        let start = format!("\"{key}\":\"");
+        let at = bytes.windows(start.len()).position(|window| window == start.as_bytes()).unwrap() + start.len();
+        bytes[at] = if bytes[at] == b'0' { b'1' } else { b'0' };
+    }
+    let path = folder.path().join("model.onnx");
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn a_class_map_that_is_not_the_recorded_one_passes_at_near_ties_only() {
+    let folder = TempDir::new().unwrap();
+    let selftest = |keys: &[&str]| {
+        let model = with_other_hashes(&folder, keys);
+        let output = run(&["selftest", text(&model), "--device", "tract"]);
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), stderr(&output))
+    };
+    let (code, stdout, said) = selftest(&["class_map_sha256"]);
+    assert!(code == Some(0) && stdout.contains("another class only among"), "{code:?}, {stdout}, {said}");
+    let (code, stdout, said) = selftest(&["class_map_sha256", "clear_sha256"]);
+    let words = ["does not give the class map of the export", "lrnnet-run verify"];
+    assert!(code == Some(1) && stdout.is_empty() && words.iter().all(|word| said.contains(word)), "{code:?}, {said}");
+}
+
 #[test]
 fn what_auto_comes_to_is_not_compared_with_itself() {
     let (model, street) = (repository("models/lrnnet-c-camvid.onnx"), repository("fixtures/street.png"));
