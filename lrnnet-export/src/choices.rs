@@ -290,6 +290,10 @@ mod tests {
         assert_eq!(settled.notes[0], Note::ContextOverruled { asked: Variant::C.context(), said: pooled });
         assert!(settled.notes[0].to_string().contains("although the weights were trained with max:8"));
 
+        // Metadata that deny the context that the tensors have say nothing.
+        let settled = settle(Choices::default(), &Clues { context: Some(Context::None), ..clues(11) });
+        assert_eq!(settled.notes[0], Note::ContextAssumed(Variant::C.context()));
+
         let said = Clues { context: Some(Variant::B.context()), power_iterations: Some(3), ..clues(11) };
         let iterations = |asked| {
             let choices = Choices { variant: Some(Variant::B), power_iterations: asked, ..Choices::default() };

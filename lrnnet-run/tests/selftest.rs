@@ -217,11 +217,15 @@ fn logits_of_nan_are_an_error_and_not_class_0() {
         let model =
             network.bind(weights).unwrap().rewrite(Form::DEPLOY).unwrap().with_selftest(SelfTest::Known(record));
         let mut proto = ModelProto::decode(&*model.to_onnx(Opset::default(), &origin)).unwrap();
+        let fine = Model::from_bytes("as it is", proto.encode_to_vec()).unwrap();
         set_bias(&mut proto, |_| f32::NAN);
-        let model = Model::from_bytes("changed", proto.encode_to_vec()).unwrap();
+        let broken = Model::from_bytes("changed", proto.encode_to_vec()).unwrap();
         for device in ENGINES {
-            let found = run(&model, device);
+            let found = run(&broken, device);
             assert!(matches!(found, Err(SelfTestError::NotNumbers)), "{head} on {device}: {found:?}");
+            // The record is another model's.
+            let found = run(&fine, device);
+            assert!(matches!(found, Ok(Verdict::Different { .. })), "{head} on {device}: {found:?}");
         }
     }
 }
