@@ -170,7 +170,8 @@ fn batch_norms_of_constants_all_go() {
         batch_norm(g, r, y)
     });
     check(&FOLD_BATCH_NORM, named(vec![("join", joined)]), |_, found| {
-        count(found, |op| matches!(op, Op::Conv(_))) == 2 && matches!(ops(found).last(), Some(Op::Concat(1)))
+        let scale = matches!(node_called(found, "pool.scale").op, Op::Conv(Conv { groups: 6, .. }));
+        scale && count(found, |op| matches!(op, Op::Conv(_))) == 2 && matches!(ops(found).last(), Some(Op::Concat(1)))
     });
 }
 
@@ -526,7 +527,26 @@ fn float32_stays_where_a_node_asks_for_it() {
     }
     // Each value is converted once: the picture, what is exact, and what is joined.
     assert_eq!(count(&half, |op| matches!(op, Op::Cast(_))), 3);
+    for (cast, element) in [("image.half", ElementType::Float16), ("relu.float", ElementType::Float32)] {
+        assert_eq!(node_called(&half, cast).op, Op::Cast(element));
+    }
     assert!(matches!(node_called(&half, "factor").op, Op::Constant(Constant::Float16(_))));
+}
+
+#[test]
+fn constants_are_converted_now_and_not_at_every_run() {
+    let graph = made(false, |g, _, x| {
+        let small = g.constant("small", Tensor::from_fn([1], |_| crate::f16::from_f32(0.5)));
+        let wide = g.push("wide", Op::Cast(ElementType::Float16), &[x]);
+        let product = g.push("product", Op::Mul, &[wide, small]);
+        let exact = Node { arithmetic: Arithmetic::Float32, ..g.node(product).clone() };
+        g.copy(&exact, &[wide, small])
+    });
+    let half = to_half(&graph);
+    let product = node_called(&half, "product");
+    let types: Vec<_> = product.inputs.iter().map(|&x| (half.node(x).element, &half.node(x).op)).collect();
+    assert!(matches!(types[0], (ElementType::Float32, Op::Cast(_))), "{types:?}");
+    assert!(matches!(types[1], (ElementType::Float32, Op::Constant(Constant::Float32(_)))), "{types:?}");
 }
 
 #[test]
