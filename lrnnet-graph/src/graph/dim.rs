@@ -128,6 +128,7 @@ mod tests {
         let region = rows / 8 * (Dim::WIDTH / 64);
         assert_eq!(rows.to_string(), "height/8");
         assert_eq!(region.to_string(), "height*width/4096");
+        assert_eq!(format!("{:?}", [rows, Dim::fixed(3)]), "[height/8, 3]");
         assert_eq!(rows * 8, Dim::HEIGHT);
         assert_eq!(region / (Dim::WIDTH / 64), Dim::HEIGHT / 64);
         assert_eq!((Dim::fixed(45) * 60 / 30).as_fixed(), Some(90));
