@@ -130,7 +130,8 @@ fn a_turned_video_comes_out_upright() {
 
 #[test]
 fn odd_sizes_and_colours_survive() {
-    let bench = Bench::new("in.mkv", "-f lavfi -i color=c=red:s=101x51:r=5:d=1 -c:v ffv1 -pix_fmt bgr0");
+    let bench =
+        Bench::new("in.mkv", "-f lavfi -i color=c=red:s=200x100:r=5:d=1 -vf scale=101:51,format=bgr0 -c:v ffv1");
     let (code, said) = bench.run("in.mkv -o out.mp4 --overlay --opacity 0");
     assert_eq!(code, Some(0), "{said}");
     let mut back = Command::new("ffmpeg");
@@ -152,7 +153,7 @@ fn a_change_of_size_in_the_middle_is_an_error_and_what_was_done_stays() {
     std::fs::write(bench.path("in.ts"), both).unwrap();
     let (code, said) = bench.run("in.ts -o out.mp4");
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("change from 64x128 to 96x192"), "{said}");
+    assert!(said.contains("do not stay at 64x128"), "{said}");
     let frames = track(&bench.probe("out.mp4"), "video")["nb_read_frames"].as_str().unwrap().parse::<u32>().unwrap();
     assert!((8..=11).contains(&frames), "{frames}");
 }

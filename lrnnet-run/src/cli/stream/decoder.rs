@@ -1,7 +1,6 @@
 //! Frames of whatever ffmpeg can read.
 //!
-//! They come as a row of PPM pictures (netpbm's P6), each of which names its own size: a change of size is seen, and
-//! nothing need be known beforehand. ffmpeg turns them upright as the file's display matrix says, and brings them from
+//! They come as a row of PPM pictures (netpbm's P6), each of which names its own size. ffmpeg turns them upright as the file's display matrix says, and brings them from
 //! the file's own matrix and range to RGB.
 
 use std::ffi::OsString;
@@ -24,6 +23,8 @@ const MAX_HEADER: u64 = 64;
 #[derive(Debug)]
 pub struct Probe {
     pub info: StreamInfo,
+    /// Height and width, upright.
+    pub size: Option<Size>,
     /// Codecs of its audio tracks.
     pub audio: Vec<String>,
     /// Seconds by which its video begins after the earliest track.
@@ -47,6 +48,8 @@ struct Format {
 struct Track {
     codec_type: Option<String>,
     codec_name: Option<String>,
+    width: Option<usize>,
+    height: Option<usize>,
     avg_frame_rate: Option<String>,
     r_frame_rate: Option<String>,
     sample_aspect_ratio: Option<String>,
@@ -60,7 +63,7 @@ struct SideData {
     rotation: Option<f64>,
 }
 
-const ENTRIES: &str = "stream=codec_type,codec_name,avg_frame_rate,r_frame_rate,sample_aspect_ratio,start_time\
+const ENTRIES: &str = "stream=codec_type,codec_name,width,height,avg_frame_rate,r_frame_rate,sample_aspect_ratio,start_time\
                        :stream_side_data=rotation:format=start_time";
 
 /// Asks ffprobe about `place`.
@@ -95,13 +98,15 @@ impl Answer {
         };
         let audio = of_kind("audio").map(|track| track.codec_name.clone().unwrap_or_default()).collect();
         let delay = (seconds(&video.start_time) - seconds(&self.format.start_time)).max(0.0);
-        Some(Probe { info, audio, delay })
+        let size = video.height.zip(video.width).map(|(h, w)| if turned { Size::new(w, h) } else { Size::new(h, w) });
+        Some(Probe { info, size, audio, delay })
     }
 }
 
 /// Frames that ffmpeg decodes.
 pub struct Decoder {
     info: StreamInfo,
+    size: Option<Size>,
     running: Running,
     frames: BufReader<Patient>,
     header: Vec<u8>,
@@ -109,41 +114,35 @@ pub struct Decoder {
 
 impl Decoder {
     /// Starts to decode `place`; a `live` file is read at its own speed.
-    pub fn start(
-        place: &Place,
-        info: StreamInfo,
-        live: bool,
-        timeout: Duration,
-        stop: Stop,
-    ) -> Result<Self, FfmpegError> {
+    pub fn start(place: &Place, probe: &Probe, live: bool, timeout: Duration, stop: Stop) -> Result<Self, FfmpegError> {
         let mut args: Vec<OsString> = words(&["-nostdin"]);
         if live && place.is_recorded() {
             args.push("-re".into());
         }
         args.extend(place.input());
-        args.extend(words(&[
-            "-map",
-            "0:v:0",
-            "-autoscale",
-            "0",
-            "-fps_mode",
-            "passthrough",
-            "-f",
-            "image2pipe",
-            "-c:v",
-            "ppm",
-            "-",
-        ]));
+        if let Some(Size { height, width }) = probe.size {
+            // Left to itself, ffmpeg brings frames of another size to that of the first and says nothing.
+            let same = format!("crop=w=if(eq(iw\\,{width})*eq(ih\\,{height})\\,iw\\,-1):h=ih:x=0:y=0");
+            args.extend(words(&["-vf", &same]));
+        }
+        args.extend(words(&["-map", "0:v:0", "-fps_mode", "passthrough"]));
+        args.extend(words(&["-f", "image2pipe", "-c:v", "ppm", "-"]));
         let mut running = ffmpeg::start("ffmpeg", &args, Stdio::null(), Stdio::piped())?;
         let stdout = running.child().stdout.take().expect("the output is a pipe");
         let frames = BufReader::with_capacity(1 << 16, Patient::new(stdout, timeout, stop));
-        Ok(Self { info, running, frames, header: Vec::with_capacity(MAX_HEADER as usize) })
+        Ok(Self {
+            info: probe.info,
+            size: probe.size,
+            running,
+            frames,
+            header: Vec::with_capacity(MAX_HEADER as usize),
+        })
     }
 
     /// The next picture's size; none at the end.
     fn size(&mut self) -> Result<Option<Size>, FrameProblem> {
         if self.frames.fill_buf().map_err(FrameProblem::reading)?.is_empty() {
-            let complaints = self.running.wait().map_err(|error| FrameProblem::Other(error.into()))?;
+            let complaints = self.running.wait().map_err(|error| self.explain(error))?;
             if !complaints.is_empty() {
                 eprintln!("note: ffmpeg says: {complaints}");
             }
@@ -164,6 +163,9 @@ impl Decoder {
     }
 }
 
+/// What ffmpeg's filter says of a frame of another size.
+const OTHER_SIZE: &str = "too big or non positive size";
+
 /// The size in `P6\n640 480\n255\n`.
 fn parse(header: &[u8]) -> Option<Size> {
     let text = std::str::from_utf8(header).ok()?;
@@ -171,6 +173,18 @@ fn parse(header: &[u8]) -> Option<Size> {
     let extent = |text: &str| text.parse().ok().filter(|extent| (1..=MAX_SIDE as usize).contains(extent));
     let size = Size::new(extent(height)?, extent(width)?);
     (size.area() as u64 <= MAX_PIXELS).then_some(size)
+}
+
+impl Decoder {
+    fn explain(&self, error: FfmpegError) -> FrameProblem {
+        let error = match (error, self.size) {
+            (FfmpegError::Failed { said, .. }, Some(from)) if said.contains(OTHER_SIZE) => {
+                FfmpegError::SizeChanged { from }
+            }
+            (error, _) => error,
+        };
+        FrameProblem::Other(error.into())
+    }
 }
 
 impl Source for Decoder {
@@ -209,12 +223,12 @@ mod tests {
     fn what_ffprobe_says_is_understood() {
         let text = r#"{"streams": [
             {"codec_type": "audio", "codec_name": "aac", "avg_frame_rate": "0/0", "start_time": "0.000000"},
-            {"codec_type": "video", "codec_name": "h264", "sample_aspect_ratio": "4:3", "r_frame_rate": "30/1",
+            {"codec_type": "video", "codec_name": "h264", "width": 640, "height": 480, "sample_aspect_ratio": "4:3", "r_frame_rate": "30/1",
              "avg_frame_rate": "30000/1001", "start_time": "0.500000", "side_data_list": [{"rotation": -90}]}],
             "format": {"start_time": "0.100000"}}"#;
         let probe = serde_json::from_str::<Answer>(text).unwrap().probe().unwrap();
         assert_eq!(probe.info, StreamInfo { rate: Ratio::new(30_000, 1001), aspect: Ratio::new(3, 4) });
-        assert_eq!(probe.audio, ["aac"]);
+        assert_eq!((probe.audio, probe.size), (vec!["aac".to_owned()], Some(Size::new(640, 480))));
         assert!((probe.delay - 0.4).abs() < 1e-9);
         let bare = r#"{"streams": [{"codec_type": "video", "avg_frame_rate": "0/0", "r_frame_rate": "25/1"}]}"#;
         let probe = serde_json::from_str::<Answer>(bare).unwrap().probe().unwrap();

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 
+use lrnnet_run::Size;
+
 /// Bytes that are kept of what a program says.
 const KEPT: usize = 2000;
 
@@ -28,6 +30,8 @@ pub enum FfmpegError {
         #[source]
         source: serde_json::Error,
     },
+    #[error("the frames do not stay at {from}; a stream has one size")]
+    SizeChanged { from: Size },
     #[error("{place} has no video")]
     NoVideo { place: String },
 }

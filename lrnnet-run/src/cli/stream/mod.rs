@@ -129,8 +129,8 @@ fn source(
         Kind::Raw(size) => Box::new(RawSource::new(bytes()?, size, args.fps)),
         Kind::Y4m => Box::new(Y4mSource::new(bytes()?).with_context(cannot)?),
         Kind::Video => {
-            let info = probe.map(|probe| probe.info).unwrap_or_default();
-            Box::new(Decoder::start(&plan.place, info, plan.live, args.timeout(), stop.clone())?)
+            let probe = probe.context("ffprobe was not asked")?;
+            Box::new(Decoder::start(&plan.place, probe, plan.live, args.timeout(), stop.clone())?)
         }
     })
 }
