@@ -4,9 +4,9 @@
 //! # #[cfg(all(feature = "tract", feature = "builtin-model"))]
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use lrnnet_run::stream::{self, Look, Options, Painter, RawSink, Y4mSource};
-//! use lrnnet_run::{Device, Segmenter, Size};
+//! use lrnnet_run::{Device, Segmenter};
 //!
-//! let mut segmenter = Segmenter::builder().device(Device::TRACT).image_size(Size::new(64, 64)).build()?;
+//! let mut segmenter = Segmenter::builder().device(Device::TRACT).build()?;
 //! // One grey frame of 4 x 2 pixels.
 //! let video = b"YUV4MPEG2 W4 H2 F25:1 Cmono\nFRAME\n\x50\x50\x50\x50\x50\x50\x50\x50";
 //! let mut source = Y4mSource::new(&video[..])?;

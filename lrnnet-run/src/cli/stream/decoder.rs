@@ -67,13 +67,13 @@ const ENTRIES: &str = "stream=codec_type,codec_name,width,height,avg_frame_rate,
                        :stream_side_data=rotation:format=start_time";
 
 /// Asks ffprobe about `place`.
-pub fn probe(place: &Place, timeout: Duration) -> Result<Probe, anyhow::Error> {
+pub fn probe(place: &Place, timeout: Duration, stop: &Stop) -> Result<Probe, anyhow::Error> {
     let mut args = words(&["-of", "json", "-show_entries", ENTRIES]);
     args.extend(place.input());
     let mut running = ffmpeg::start("ffprobe", &args, Stdio::null(), Stdio::piped())?;
     let mut text = String::new();
     if let Some(stdout) = running.child().stdout.take() {
-        let mut patient = Patient::new(stdout, timeout, Stop::default());
+        let mut patient = Patient::new(stdout, timeout, stop.clone());
         patient.read_to_string(&mut text).map_err(FrameProblem::reading)?;
     }
     running.wait()?;

@@ -30,17 +30,21 @@ use super::opening::{Volume, open, spinner};
 
 /// Segments the frames of a stream.
 pub fn run(args: &PredictArgs, plan: Plan) -> Result<(), Failure> {
+    let (stop, interrupted) = on_interrupt().context("cannot listen for Ctrl-C").map_err(Failure::Device)?;
     // What ffmpeg is needed for, and whether it is there, is found out before a network is loaded.
     let probe = match plan.kind {
-        Kind::Video => Some(decoder::probe(&plan.place, args.stream.timeout()).map_err(of_source)?),
+        Kind::Video => Some(decoder::probe(&plan.place, args.stream.timeout(), &stop)),
         _ => None,
     };
+    if interrupted.load(Ordering::Relaxed) {
+        return Err(Failure::Interrupted);
+    }
+    let probe = probe.transpose().map_err(of_source)?;
     let h264 = match plan.outputs.iter().any(|output| output.format == Format::Video) {
         true => ffmpeg::has_encoder("libx264").map_err(|error| of_source(error.into()))?,
         false => false,
     };
     let mut segmenter = open(args.engine.builder(), args.volume())?;
-    let (stop, interrupted) = on_interrupt().context("cannot listen for Ctrl-C").map_err(Failure::Device)?;
     let mut source = source(&plan, &args.stream, probe.as_ref(), &stop).map_err(of_source)?;
     let info = StreamInfo { rate: args.stream.fps.or(source.info().rate), ..source.info() };
     let recipe = Recipe { info, live: plan.live, audio: audio(&plan, probe), stop: stop.clone(), h264 };
