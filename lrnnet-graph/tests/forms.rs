@@ -5,8 +5,8 @@ use lrnnet_graph::graph::{Graph, Op};
 use lrnnet_graph::onnx::{ModelFile, Opset};
 use lrnnet_graph::passes::{self, Pass};
 use lrnnet_graph::{
-    Config, Form, HalfError, InputSize, Model, Network, Origin, Precision, RewriteError, SelfTest, SelfTestRecord,
-    Settings, synthetic,
+    Config, ElementType, Form, HalfError, InputSize, Model, Network, Origin, Precision, RewriteError, SelfTest,
+    SelfTestRecord, Settings, synthetic,
 };
 
 fn plain() -> Model {
@@ -82,6 +82,9 @@ fn only_the_plain_form_in_float32_is_rewritten() {
     assert_eq!((half.form(), half.precision()), (Form::PLAIN, Precision::Fp16));
     let deploy_half = deploy.to_half().unwrap();
     assert_eq!((deploy_half.form(), deploy_half.precision()), (Form::DEPLOY, Precision::Fp16));
+    let halves = |model: &Model| model.graph().nodes().iter().filter(|n| n.element == ElementType::Float16).count();
+    assert_eq!((halves(&plain), halves(&deploy)), (0, 0));
+    assert!(halves(&half) > 100 && halves(&deploy_half) > 100, "{} {}", halves(&half), halves(&deploy_half));
     let orders = [
         (&half, Form::DEPLOY),
         (&half, Form::PLAIN),

@@ -216,6 +216,7 @@ mod tests {
             (Op::Shuffle, vec![f(&[1, 4, 2, 2])], f(&[1, 4, 2, 2])),
             (Op::Transpose(vec![2, 0, 1]), vec![f(&[2, 3, 4])], f(&[4, 2, 3])),
             (Op::Reshape(vec![Keep, Rest]), vec![f(&[2, 3, 4])], f(&[2, 12])),
+            (Op::Reshape(vec![Fixed(6), Fixed(4)]), vec![f(&[2, 3, 4])], f(&[6, 4])),
             (
                 Op::Reshape(vec![Keep, Keep, Fixed(128), Rest]),
                 vec![vec![Dim::BATCH, Dim::WIDTH / 8, Dim::fixed(32), Dim::HEIGHT / 8]],
