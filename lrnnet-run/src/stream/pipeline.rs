@@ -1,7 +1,7 @@
 //! Three stages in threads of their own: decode, network, write.
 //!
-//! The pipeline knows nothing of pictures. A fixed number of slots goes round: each is filled by the first stage, worked
-//! on by the second, emptied by the third, and filled again. So memory is bounded, buffers are reused, the order is
+//! The pipeline knows nothing of pictures. A fixed number of slots goes round: each is filled by the first stage,
+//! worked on by the second, emptied by the third, and filled again. So memory is bounded, buffers are reused, the order is
 //! kept, and a slow stage holds up those before it.
 
 use std::fmt;
@@ -201,8 +201,8 @@ impl<T, E> Shared<'_, T, E> {
         (busy.0, dropped)
     }
 
-    /// Hands the frame in `item` on in the place of one that waits, and takes a slot for the next; without one the frame
-    /// itself is dropped. Gives the number of frames dropped. Nothing here waits.
+    /// Hands the frame in `item` on in the place of one that waits, and takes a slot for the next; without one the
+    /// frame itself is dropped. Gives the number of frames dropped. Nothing here waits.
     fn put_newest(&self, item: &mut Item<T>) -> u64 {
         let stale = self.decoded.try_pop();
         let dropped = u64::from(stale.is_some());

@@ -75,8 +75,8 @@ impl<W: Destination> Sink for RawSink<W> {
     }
 }
 
-/// Results as y4m: class ids as luma without chroma (`Cmono`), which keeps each of them, or colours as `C444` by BT.601 in
-/// limited range.
+/// Results as y4m: class ids as luma without chroma (`Cmono`), which keeps each of them, or colours as `C444` by BT.601
+/// in limited range.
 pub struct Y4mSink<W> {
     out: W,
     painter: Painter,

@@ -1,7 +1,7 @@
 //! Frames of whatever ffmpeg can read.
 //!
-//! They come as a row of PPM pictures (netpbm's P6), each of which names its own size. ffmpeg turns them upright as the file's display matrix says, and brings them from
-//! the file's own matrix and range to RGB.
+//! They come as a row of PPM pictures (netpbm's P6), each of which names its own size. ffmpeg turns them upright as the
+//! file's display matrix says, and brings them from the file's own matrix and range to RGB.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
