@@ -6,7 +6,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::slice::from_ref;
 
-use lrnnet_export::weights::{Format, PickleError, Problem, WeightsError, read_weights};
+use lrnnet_export::weights::{Format, MAX_FILE, PickleError, Problem, WeightsError, read_weights};
 use tempfile::TempDir;
 
 use files::{Compression, Pickle, safetensors, tensor_bytes, torch_zip, zip};
@@ -236,11 +236,17 @@ fn files_that_cannot_be_read_are_named() {
 }
 
 #[test]
-fn files_beyond_the_limit_are_refused_without_reading_them() {
+fn files_beyond_the_limit_are_refused_and_no_smaller_ones() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("large.safetensors");
-    std::fs::File::create(&path).unwrap().set_len(65 << 20).unwrap();
-    assert!(matches!(read_weights(&path).unwrap_err().problem(), Problem::TooLarge));
+    let problem_of = |bytes: u64| {
+        std::fs::File::create(&path).unwrap().set_len(bytes).unwrap();
+        read_weights(&path).unwrap_err()
+    };
+    let (whole, beyond) = (problem_of(MAX_FILE), problem_of(MAX_FILE + 1));
+    assert!(matches!(whole.problem(), Problem::UnknownFormat { size: 67_108_864, .. }), "{whole:?}");
+    assert!(matches!(beyond.problem(), Problem::TooLarge), "{beyond:?}");
+    assert!(beyond.problem().to_string().contains("67108864 bytes"), "{beyond:?}");
 }
 
 #[test]
