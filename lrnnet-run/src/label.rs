@@ -73,3 +73,75 @@ impl LabelError {
         ErrorKind::Picture
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of a PNG of this header and these bytes of pixels.
+    fn opened(
+        size: [u32; 2],
+        color: png::ColorType,
+        depth: png::BitDepth,
+        pixels: &[u8],
+    ) -> Result<GrayImage, LabelError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut encoder = png::Encoder::new(file.as_file(), size[0], size[1]);
+        encoder.set_color(color);
+        encoder.set_depth(depth);
+        if color == png::ColorType::Indexed {
+            encoder.set_palette(vec![9; 3 * 256]);
+        }
+        let mut writer = encoder.write_header().unwrap();
+        match pixels {
+            [] => writer.write_chunk(png::chunk::IDAT, &[]).unwrap(),
+            pixels => writer.write_image_data(pixels).unwrap(),
+        }
+        drop(writer);
+        open(file.path())
+    }
+
+    #[test]
+    fn eight_bits_of_grey_or_of_a_palette_are_ids() {
+        use png::{BitDepth as Bits, ColorType as Color};
+        let ids = [3, 0, 11, 255];
+        for color in [Color::Grayscale, Color::Indexed] {
+            let label = opened([2, 2], color, Bits::Eight, &ids).unwrap();
+            assert_eq!((label.dimensions(), label.as_raw().as_slice()), ((2, 2), &ids[..]), "{color:?}");
+        }
+        let others = [
+            (Color::Grayscale, Bits::Sixteen, 8),
+            (Color::Grayscale, Bits::Four, 2),
+            (Color::Indexed, Bits::Four, 2),
+            (Color::Rgb, Bits::Eight, 12),
+            (Color::Rgba, Bits::Eight, 16),
+            (Color::GrayscaleAlpha, Bits::Eight, 8),
+        ];
+        for (color, depth, bytes) in others {
+            let error = opened([2, 2], color, depth, &vec![0; bytes]).unwrap_err();
+            assert!(matches!(error, LabelError::NoIds { .. }), "{color:?} {depth:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_label_may_be_as_large_as_a_picture_and_no_larger() {
+        let long = MAX_SIDE;
+        let side = u32::try_from(MAX_PIXELS.isqrt()).unwrap();
+        let grey =
+            |size: [u32; 2], pixels: &[u8]| opened(size, png::ColorType::Grayscale, png::BitDepth::Eight, pixels);
+        for size in [[long, 1], [1, long]] {
+            assert!(grey(size, &vec![0; long as usize]).is_ok(), "{size:?}");
+        }
+        // Without pixels it is no whole PNG, which shows only where the size is allowed.
+        let error = grey([side, side], &[]).unwrap_err();
+        assert!(matches!(error, LabelError::Png(_)), "{error}");
+        for size in [[long + 1, 1], [1, long + 1], [side + 1, side], [side, side + 1], [long, long]] {
+            let error = grey(size, &[]).unwrap_err();
+            let [width, height] = size;
+            assert!(
+                matches!(error, LabelError::TooLarge { width: w, height: h } if (w, h) == (width, height)),
+                "{error}"
+            );
+        }
+    }
+}
