@@ -3,8 +3,11 @@
 //! The formulas are those of `training/lrnnet/synthetic.py`, so golden files need to hold outputs only.
 
 use crate::bind::Param;
+use crate::config::Config;
+use crate::form::Form;
 use crate::graph::Role;
-use crate::model::Network;
+use crate::model::{Network, Origin};
+use crate::onnx::Opset;
 use crate::tensor::{Tensor, Weights};
 
 /// Weights for every parameter of `network`, with activations of ordinary size.
@@ -22,6 +25,15 @@ fn weight(param: &Param<'_>) -> Tensor {
         Role::Variance | Role::Start => (0.5, 1.0),
     };
     Tensor::from_fn(param.shape.clone(), |i| (center + gain * uniform(seed, i as u64)) as f32)
+}
+
+/// The bytes of a model file of `config` with such weights, in the form [`Form::DEPLOY`].
+pub fn onnx(config: Config) -> Vec<u8> {
+    let network = Network::new(config);
+    let weights = weights(&network);
+    let model = network.bind(weights).expect("each parameter has its weights").rewrite(Form::DEPLOY);
+    let origin = Origin { weights_sha256: "0".repeat(64), exporter: "synthetic weights".into() };
+    model.expect("a plain model can be rewritten").to_onnx(Opset::default(), &origin)
 }
 
 /// An RGB picture, `height * width * 3` bytes in rows: a street of flat shapes under a little noise, in which a trained

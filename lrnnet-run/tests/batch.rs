@@ -4,18 +4,14 @@
 use std::num::NonZeroUsize;
 
 use image::RgbImage;
-use lrnnet_graph::onnx::Opset;
-use lrnnet_graph::{Config, Form, Head, InputKind, InputSize, Network, Origin, Settings, synthetic};
+use lrnnet_graph::{Config, Head, InputKind, InputSize, Settings, synthetic};
 use lrnnet_run::{BuildError, Device, Frame, Preprocessor, SegmentError, Segmenter, SegmenterBuilder, Size};
 
 const SIZE: Size = Size::new(64, 128);
 
 fn builder(size: InputSize, head: Head, input: InputKind, device: Device) -> SegmenterBuilder {
-    let network = Network::new(Config::new(Settings { size, head, input, ..Settings::camvid() }).unwrap());
-    let weights = synthetic::weights(&network);
-    let origin = Origin { weights_sha256: String::new(), exporter: "test".into() };
-    let bytes = network.bind(weights).unwrap().rewrite(Form::DEPLOY).unwrap().to_onnx(Opset::default(), &origin);
-    Segmenter::builder().model_bytes(bytes).device(device)
+    let config = Config::new(Settings { size, head, input, ..Settings::camvid() }).unwrap();
+    Segmenter::builder().model_bytes(synthetic::onnx(config)).device(device)
 }
 
 /// One of the input's size and one that is resized.

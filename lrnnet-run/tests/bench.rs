@@ -7,8 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use lrnnet_graph::onnx::Opset;
-use lrnnet_graph::{Config, Form, Head, InputKind, InputSize, Network, Origin, Settings, synthetic};
+use lrnnet_graph::{Config, Head, InputKind, InputSize, Settings, synthetic};
 use program::program;
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -17,12 +16,8 @@ use tempfile::TempDir;
 fn model(folder: &TempDir, name: &str, batch: usize) -> PathBuf {
     let size = InputSize::Static { batch, height: 64, width: 128 };
     let settings = Settings { size, head: Head::ClassMap, input: InputKind::U8Nhwc, ..Settings::camvid() };
-    let network = Network::new(Config::new(settings).unwrap());
-    let weights = synthetic::weights(&network);
-    let origin = Origin { weights_sha256: "0123456789abcdef0123".into(), exporter: "test".into() };
     let path = folder.path().join(name);
-    fs::write(&path, network.bind(weights).unwrap().rewrite(Form::DEPLOY).unwrap().to_onnx(Opset::default(), &origin))
-        .unwrap();
+    fs::write(&path, synthetic::onnx(Config::new(settings).unwrap())).unwrap();
     path
 }
 

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use lrnnet_graph::onnx::Opset;
-use lrnnet_graph::{Config, Form, InputKind, InputSize, Network, Origin, Settings, synthetic};
+use lrnnet_graph::{Config, InputKind, InputSize, Settings, synthetic};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
@@ -21,11 +20,7 @@ impl Bench {
         let bench = Self { folder: tempfile::tempdir().unwrap() };
         let size = InputSize::Static { batch: 1, height: 64, width: 128 };
         let settings = Settings { size, trained_size: [64, 128], input: InputKind::U8Nhwc, ..Settings::camvid() };
-        let network = Network::new(Config::new(settings).unwrap());
-        let weights = synthetic::weights(&network);
-        let origin = Origin { weights_sha256: "0".repeat(64), exporter: "test".into() };
-        let bytes = network.bind(weights).unwrap().rewrite(Form::DEPLOY).unwrap().to_onnx(Opset::default(), &origin);
-        std::fs::write(bench.path("tiny.onnx"), bytes).unwrap();
+        std::fs::write(bench.path("tiny.onnx"), synthetic::onnx(Config::new(settings).unwrap())).unwrap();
         let mut command = Command::new("ffmpeg");
         command.args(["-v", "error", "-nostdin", "-y"]).args(arguments.split_whitespace()).arg(bench.path(name));
         let made = command.status().unwrap_or_else(|error| {

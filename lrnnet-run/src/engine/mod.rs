@@ -159,22 +159,14 @@ pub struct EngineOptions {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use lrnnet_graph::onnx::Opset;
-    use lrnnet_graph::{Config, Form, InputSize, Network, Origin, Settings, synthetic};
+    use lrnnet_graph::{Config, InputKind, InputSize, Settings, synthetic};
 
     use crate::model::Model;
 
     /// A small model: 64 x 128, bytes in, class map out.
     pub fn model() -> Model {
         let size = InputSize::Static { batch: 1, height: 64, width: 128 };
-        let settings = Settings { size, input: lrnnet_graph::InputKind::U8Nhwc, ..Settings::camvid() };
-        let network = Network::new(Config::new(settings).unwrap());
-        let weights = synthetic::weights(&network);
-        let origin = Origin { weights_sha256: String::new(), exporter: "test".into() };
-        Model::from_bytes(
-            "test",
-            network.bind(weights).unwrap().rewrite(Form::DEPLOY).unwrap().to_onnx(Opset::default(), &origin),
-        )
-        .unwrap()
+        let settings = Settings { size, input: InputKind::U8Nhwc, ..Settings::camvid() };
+        Model::from_bytes("test", synthetic::onnx(Config::new(settings).unwrap())).unwrap()
     }
 }

@@ -17,8 +17,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use image::RgbImage;
-use lrnnet_graph::onnx::Opset;
-use lrnnet_graph::{Config, Form, InputKind, InputSize, Network, Origin, Settings, synthetic};
+use lrnnet_graph::{Config, InputKind, InputSize, Settings, synthetic};
 use program::{clear, program};
 use tempfile::TempDir;
 
@@ -70,10 +69,7 @@ fn fixture(name: &str) -> PathBuf {
 /// Bytes of a model C with synthetic weights, 11 classes.
 fn model_bytes(size: InputSize) -> Vec<u8> {
     let settings = Settings { size, trained_size: [64, 128], input: InputKind::U8Nhwc, ..Settings::camvid() };
-    let network = Network::new(Config::new(settings).unwrap());
-    let weights = synthetic::weights(&network);
-    let origin = Origin { weights_sha256: "0".repeat(64), exporter: "test".into() };
-    network.bind(weights).unwrap().rewrite(Form::DEPLOY).unwrap().to_onnx(Opset::default(), &origin)
+    synthetic::onnx(Config::new(settings).unwrap())
 }
 
 fn tiny_bytes() -> &'static [u8] {

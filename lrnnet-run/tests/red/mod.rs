@@ -1,7 +1,6 @@
 //! An engine of a test's own: the class of a pixel is its red.
 
-use lrnnet_graph::onnx::Opset;
-use lrnnet_graph::{Config, Form, Head, InputSize, Network, Origin, Settings, synthetic};
+use lrnnet_graph::{Config, Head, InputSize, Settings, synthetic};
 use lrnnet_run::engine::{Data, Engine, EngineError, Input, Outputs};
 use lrnnet_run::{InputKind, Model, Size};
 
@@ -51,12 +50,5 @@ impl Engine for RedEngine {
 pub fn model(head: Head) -> Model {
     let size = InputSize::Static { batch: 1, height: INPUT.height, width: INPUT.width };
     let settings = Settings { size, head, input: InputKind::U8Nhwc, ..Settings::camvid() };
-    let network = Network::new(Config::new(settings).unwrap());
-    let weights = synthetic::weights(&network);
-    let origin = Origin { weights_sha256: String::new(), exporter: "test".into() };
-    Model::from_bytes(
-        "test",
-        network.bind(weights).unwrap().rewrite(Form::DEPLOY).unwrap().to_onnx(Opset::default(), &origin),
-    )
-    .unwrap()
+    Model::from_bytes("test", synthetic::onnx(Config::new(settings).unwrap())).unwrap()
 }
