@@ -55,6 +55,9 @@ fn count_classes(ids: &[u8], counts: &mut [u64]) -> Result<(), u8> {
 
 /// Makes masks of what a network puts out, reusing its buffers.
 pub struct Postprocessor {
+    /// The outputs that a run gives.
+    promised: Vec<Output>,
+    /// The one of them that masks are made of.
     head: Output,
     classes: usize,
     argmax: ArgMax,
@@ -71,6 +74,7 @@ impl Postprocessor {
         let head = head.expect("a model has at least one output");
         let classes = model.classes();
         Self {
+            promised: model.outputs().to_vec(),
             head,
             classes,
             argmax: ArgMax::default(),
@@ -78,6 +82,15 @@ impl Postprocessor {
             ids: vec![],
             counts: vec![0; classes],
         }
+    }
+
+    /// Whether a run at `size` gave all that the model promises.
+    ///
+    /// # Errors
+    ///
+    /// An output that is not there or has other extents.
+    pub fn check(&self, outputs: &Outputs, size: Size) -> Result<(), SegmentError> {
+        self.promised.iter().try_for_each(|&output| promised(outputs, output, self.classes, size).map(|_| ()))
     }
 
     /// Fills `mask`, `[h, w]` of `target`, with the class ids of picture `index` of a run at `size`, and gives the number
@@ -121,12 +134,7 @@ impl Postprocessor {
 }
 
 /// The tensor of `output`, which must have the extents that the model promises for pictures of `size`.
-pub(crate) fn promised(
-    outputs: &Outputs,
-    output: Output,
-    classes: usize,
-    size: Size,
-) -> Result<&NamedTensor, SegmentError> {
+fn promised(outputs: &Outputs, output: Output, classes: usize, size: Size) -> Result<&NamedTensor, SegmentError> {
     let tensor = outputs.get(output.name()).ok_or(SegmentError::NoOutput { output })?;
     let Size { height, width } = output.size(size);
     let holds = match (output, tensor.shape()) {

@@ -16,7 +16,7 @@ use crate::device::Device;
 use crate::engine::{Engine, EngineError, Outputs};
 use crate::frame::Frame;
 use crate::model::{Model, Output};
-use crate::postprocess::{Postprocessor, promised};
+use crate::postprocess::Postprocessor;
 use crate::preprocess::Preprocessor;
 use crate::size::Size;
 
@@ -59,8 +59,6 @@ pub struct Segmenter<E = Box<dyn Engine>> {
     segmented: Option<(Size, usize)>,
     preprocessor: Preprocessor,
     outputs: Outputs,
-    /// What the engine puts out.
-    promised: Vec<Output>,
     postprocessor: Postprocessor,
     /// Pixels by class of each picture of the last run.
     class_pixels: Vec<u64>,
@@ -122,12 +120,12 @@ impl<E: Engine> Segmenter<E> {
     /// fixed, else one.
     pub fn new(model: Model, engine: E) -> Self {
         let batch = model.fixed_batch().unwrap_or(1);
-        let runs = model.clone();
-        Self::assemble(model, &runs, engine, None, batch)
+        let postprocessor = Postprocessor::new(&model);
+        Self::assemble(model, postprocessor, engine, None, batch)
     }
 
-    /// `runs` is `model`, or as much of it as the engine runs.
-    fn assemble(model: Model, runs: &Model, engine: E, image_size: Option<Size>, batch: usize) -> Self {
+    /// `postprocessor` is that of `model`, or of as much of it as the engine runs.
+    fn assemble(model: Model, postprocessor: Postprocessor, engine: E, image_size: Option<Size>, batch: usize) -> Self {
         Self {
             device: None,
             passed_over: vec![],
@@ -136,8 +134,7 @@ impl<E: Engine> Segmenter<E> {
             segmented: None,
             preprocessor: Preprocessor::new(model.input_kind(), model.metadata()),
             outputs: Outputs::default(),
-            promised: runs.outputs().to_vec(),
-            postprocessor: Postprocessor::new(runs),
+            postprocessor,
             class_pixels: vec![],
             engine,
             model,
@@ -178,7 +175,6 @@ impl<E: Engine> Segmenter<E> {
             segmented: self.segmented,
             preprocessor: self.preprocessor,
             outputs: self.outputs,
-            promised: self.promised,
             postprocessor: self.postprocessor,
             class_pixels: self.class_pixels,
         }
@@ -245,9 +241,7 @@ impl<E: Engine> Segmenter<E> {
         self.segmented = None;
         self.engine.run(&input, &mut self.outputs)?;
         let ran = Instant::now();
-        for &output in &self.promised {
-            promised(&self.outputs, output, self.model.classes(), input_size)?;
-        }
+        self.postprocessor.check(&self.outputs, input_size)?;
         self.class_pixels.clear();
         for (index, (frame, mask)) in frames.iter().zip(masks).enumerate() {
             let counts = self.postprocessor.mask(&self.outputs, index, input_size, frame.size(), mask)?;
@@ -335,22 +329,14 @@ fn blank(size: Size) -> GrayImage {
 #[cfg(test)]
 mod tests {
     use image::RgbImage;
-    use lrnnet_graph::onnx::Opset;
-    use lrnnet_graph::{Config, Form, Head, InputSize, Network, Origin, Settings, synthetic};
+    use lrnnet_graph::{Config, Head, InputSize, Settings, synthetic};
 
     use super::*;
     use crate::engine::{Data, Input};
 
     fn model(size: InputSize, head: Head) -> Model {
         let settings = Settings { size, head, trained_size: [64, 128], ..Settings::camvid() };
-        let network = Network::new(Config::new(settings).unwrap());
-        let weights = synthetic::weights(&network);
-        let origin = Origin { weights_sha256: String::new(), exporter: "test".into() };
-        Model::from_bytes(
-            "test",
-            network.bind(weights).unwrap().rewrite(Form::DEPLOY).unwrap().to_onnx(Opset::default(), &origin),
-        )
-        .unwrap()
+        Model::from_bytes("test", synthetic::onnx(Config::new(settings).unwrap())).unwrap()
     }
 
     /// Scores each class by how near a byte of the picture is to it.

@@ -1,6 +1,7 @@
 //! Building a segmenter.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use super::{BuildError, Segmenter};
 use crate::device::DeviceChoice;
 use crate::engine::{self, Backend, Engine, EngineOptions, ResidentEngine};
 use crate::model::Model;
+use crate::postprocess::Postprocessor;
 use crate::size::Size;
 
 /// Choices for a [`Segmenter`].
@@ -118,15 +120,16 @@ impl SegmenterBuilder {
         let notice = self.notice.unwrap_or_else(|| Box::new(|_| ()));
         let known_size = self.image_size.or(model.fixed_size());
         let shape = (batch.get(), known_size.unwrap_or_else(|| model.default_size()));
-        let headless = model.headless();
-        let choose = |row: &Backend| headless.as_ref().filter(|_| row.finishes_here).unwrap_or(&model);
+        let headless = OnceCell::new();
+        let without_head = || headless.get_or_init(|| model.headless()).as_ref();
+        let choose = |row: &Backend| row.finishes_here.then(without_head).flatten().unwrap_or(&model);
         let mut opened = engine::open_either(&choose, self.device, &self.options, shape, &notice)?;
-        let runs = opened.device.backend().map_or(&model, choose).clone();
+        let postprocessor = Postprocessor::new(opened.device.backend().map_or(&model, choose));
         // With a known size, a model that the runtime cannot plan for fails here and not at the first picture.
         if let Some(size) = known_size {
             opened.engine.prepare(batch.get(), size)?;
         }
-        let segmenter = Segmenter::assemble(model, &runs, opened.engine, self.image_size, batch.get());
+        let segmenter = Segmenter::assemble(model, postprocessor, opened.engine, self.image_size, batch.get());
         Ok(Segmenter { device: Some(opened.device), passed_over: opened.passed_over, ..segmenter })
     }
 }
