@@ -1,6 +1,9 @@
-//! tract: the runtime that is part of this program. Every call of it stands here.
+//! tract: the runtime that is part of this program. Every call of it stands here and in [`parallel`].
+
+mod parallel;
 
 use std::io::Cursor;
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -8,8 +11,8 @@ use half::f16;
 use lrnnet_graph::{ElementType, InputKind};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::bail;
-use tract_onnx::tract_core::internal::multithread::{Executor, multithread_tract_scope};
 
+use self::parallel::{ParallelPlan, Threads};
 use super::{
     Data, Engine, EngineError, EngineOptions, Input, Opening, Outputs, Placement, ResidentEngine, RuntimeCause,
     input_shape,
@@ -21,8 +24,6 @@ const RUNTIME: &str = "tract";
 /// Plans kept at a time. A folder of pictures rarely has more sizes, and each plan holds the weights again.
 const MAX_PLANS: usize = 4;
 
-type Plan = Arc<TypedRunnableModel>;
-
 /// Opens what is asked for in tract.
 pub fn open(opening: &Opening<'_>) -> Result<Box<dyn ResidentEngine>, EngineError> {
     Ok(Box::new(TractEngine::load(opening.model, opening.options)?))
@@ -31,7 +32,7 @@ pub fn open(opening: &Opening<'_>) -> Result<Box<dyn ResidentEngine>, EngineErro
 /// Counts the nodes of the plan.
 pub fn placement(opening: &Opening<'_>) -> Result<Placement, EngineError> {
     let plan = TractEngine::load(opening.model, opening.options)?.plan(opening.batch, opening.size)?;
-    Ok(Placement::from([(RUNTIME.to_owned(), plan.model().nodes().len())]))
+    Ok(Placement::from([(RUNTIME.to_owned(), plan.len())]))
 }
 
 /// A model in tract, with one optimised plan for each input shape: tract plans best for concrete shapes.
@@ -40,9 +41,9 @@ struct TractEngine {
     outputs: Vec<OutputPort>,
     kind: InputKind,
     /// Most recently used first.
-    plans: Vec<((usize, Size), Plan)>,
-    executor: Executor,
-    held: Option<(Plan, TValue)>,
+    plans: Vec<((usize, Size), Arc<ParallelPlan>)>,
+    threads: Threads,
+    held: Option<(Arc<ParallelPlan>, TValue)>,
     description: String,
 }
 
@@ -55,21 +56,20 @@ impl TractEngine {
         let size = model.fixed_size().map_or_else(|| "any".to_owned(), |size| size.to_string());
         let inference = guarded(read).map_err(|source| EngineError::Model { runtime: RUNTIME, size, source })?;
         let cores = std::thread::available_parallelism();
-        let threads = options.threads.or(cores.ok()).map_or(1, usize::from);
-        let executor = if threads > 1 { Executor::multithread(threads) } else { Executor::SingleThread };
+        let threads = options.threads.or(cores.ok()).unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
             model: inference,
             outputs: model.output_ports().to_vec(),
             kind: model.input_kind(),
             plans: vec![],
-            executor,
+            threads: Threads::new(threads),
             held: None,
-            description: format!("tract, {threads} CPU thread{}", if threads == 1 { "" } else { "s" }),
+            description: format!("tract, {threads} CPU thread{}", if threads.get() == 1 { "" } else { "s" }),
         })
     }
 
     /// The plan for a shape: kept from before or made now.
-    fn plan(&mut self, batch: usize, size: Size) -> Result<Plan, EngineError> {
+    fn plan(&mut self, batch: usize, size: Size) -> Result<Arc<ParallelPlan>, EngineError> {
         let key = (batch, size);
         if let Some(at) = self.plans.iter().position(|(known, _)| *known == key) {
             self.plans[..=at].rotate_right(1);
@@ -85,13 +85,14 @@ impl TractEngine {
         Ok(self.plans[0].1.clone())
     }
 
-    fn make_plan(&self, batch: usize, size: Size) -> TractResult<Plan> {
+    fn make_plan(&self, batch: usize, size: Size) -> TractResult<Arc<ParallelPlan>> {
         let shape = input_shape(self.kind, batch, size);
         let fact = match self.kind {
             InputKind::F32Nchw => f32::fact(shape),
             InputKind::U8Nhwc => u8::fact(shape),
         };
-        self.model.clone().with_input_fact(0, fact.into())?.into_optimized()?.into_runnable()
+        let plan = self.model.clone().with_input_fact(0, fact.into())?.into_optimized()?.into_runnable()?;
+        ParallelPlan::new(plan).map(Arc::new)
     }
 }
 
@@ -102,12 +103,10 @@ impl Engine for TractEngine {
 
     fn run(&mut self, input: &Input<'_>, outputs: &mut Outputs) -> Result<(), EngineError> {
         let plan = self.plan(input.batch, input.size)?;
-        let executor = self.executor.clone();
-        let run = || {
-            let results = multithread_tract_scope(executor, || plan.run(tvec![tensor(input)?.into()]))?;
-            self.outputs.iter().zip(&results).try_for_each(|(port, value)| copy(value, port, outputs))
-        };
-        guarded(run).map_err(run_error)
+        let value = guarded(|| tensor(input)).map_err(run_error)?;
+        let results = plan.run(&[value.into()], &self.threads).map_err(run_error)?;
+        let mut ports = self.outputs.iter().zip(&results);
+        guarded(|| ports.try_for_each(|(port, value)| copy(value, port, outputs))).map_err(run_error)
     }
 
     fn description(&self) -> &str {
@@ -125,9 +124,7 @@ impl ResidentEngine for TractEngine {
 
     fn run_held(&mut self) -> Result<(), EngineError> {
         let (plan, value) = self.held.as_ref().ok_or_else(|| run_error("no input is held".into()))?;
-        let executor = self.executor.clone();
-        let run = || multithread_tract_scope(executor, || plan.run(tvec![value.clone()])).map(drop);
-        guarded(run).map_err(run_error)
+        plan.run(std::slice::from_ref(value), &self.threads).map(drop).map_err(run_error)
     }
 }
 
