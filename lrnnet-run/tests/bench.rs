@@ -147,3 +147,70 @@ fn batches_models_and_a_plot() {
     let picture = image::open(&plot).unwrap();
     assert!(picture.width() >= 640 && picture.height() >= 360);
 }
+
+/// Ten grey frames of the network's size.
+fn recording(folder: &TempDir) -> PathBuf {
+    let frames = (0..10u8).flat_map(|i| [&b"FRAME\n"[..], &[20 * i; 64 * 128]].concat());
+    let path = folder.path().join("street.y4m");
+    fs::write(&path, b"YUV4MPEG2 W128 H64 F25:1 Cmono\n".iter().copied().chain(frames).collect::<Vec<_>>()).unwrap();
+    path
+}
+
+/// Two pictures, each with a label of one class and some void.
+fn labelled(folder: &TempDir) -> (PathBuf, PathBuf) {
+    let (images, labels) = (folder.path().join("images"), folder.path().join("labels"));
+    [&images, &labels].iter().for_each(|folder| fs::create_dir(folder).unwrap());
+    for (name, class) in [("a.png", 3), ("b.png", 10)] {
+        image::RgbImage::from_raw(128, 64, synthetic::picture(64, 128)).unwrap().save(images.join(name)).unwrap();
+        let label = |x, _| image::Luma([if x < 9 { 11 } else { class }]);
+        image::GrayImage::from_fn(128, 64, label).save(labels.join(name)).unwrap();
+    }
+    (images, labels)
+}
+
+#[test]
+fn a_stream_and_labels_give_rows_of_their_own() {
+    let folder = TempDir::new().unwrap();
+    let model = model(&folder, "m.onnx", 1);
+    let (images, labels) = labelled(&folder);
+    let trade_off = folder.path().join("trade-off.png");
+    let folders = format!("--images {} --labels {}", images.display(), labels.display());
+    let output = bench(
+        &model,
+        &format!(
+            "--device tract --warmup 0 --iters 1 --json - --source {} {folders} --trade-off {}",
+            recording(&folder).display(),
+            trade_off.display()
+        ),
+    );
+    assert!(output.status.success(), "{}", stderr(&output));
+    let row = json(&output)["rows"][0].clone();
+    assert_eq!(row["stream"]["frames"], 10);
+    assert!(row["stream"]["frames_per_second"].as_f64().unwrap() > 0.0);
+    let share = row["stream"]["network_share"].as_f64().unwrap();
+    assert!(0.0 < share && share < 1.5, "{share}");
+    assert_eq!(row["model_bytes"], fs::metadata(&model).unwrap().len());
+    let eval =
+        program().args(["eval", "--json", "--device", "tract", "-m"]).arg(&model).args(folders.split(' ')).output();
+    assert_eq!(row["miou"], json(&eval.unwrap())["miou"], "as `eval` counts it");
+    let table = stderr(&output);
+    for words in ["stream:", "| limited by |", "accuracy:", " mIoU |"] {
+        assert!(table.contains(words), "no `{words}` in\n{table}");
+    }
+    assert!(image::open(&trade_off).unwrap().width() >= 640);
+
+    // What cannot be read is said before anything is measured.
+    let broken = folder.path().join("broken.y4m");
+    fs::write(&broken, "YUV4MPEG2 W128 H64 F25:1 Cmono\nFRAME\nshort").unwrap();
+    let cases = [
+        (format!("--source {}", images.display()), 2, "is no video file"),
+        ("--source absent.mp4".to_owned(), 2, "absent.mp4"),
+        (format!("--source {}", broken.display()), 1, "ended early"),
+        (format!("--images {} --labels {}", images.display(), folder.path().display()), 2, "has no label"),
+    ];
+    for (arguments, code, message) in cases {
+        let output = bench(&model, &format!("--device tract --warmup 0 --iters 1 {arguments}"));
+        assert_eq!(output.status.code(), Some(code), "{arguments}: {}", stderr(&output));
+        assert!(stderr(&output).contains(message), "{arguments}: {}", stderr(&output));
+    }
+}

@@ -1,27 +1,23 @@
 //! `lrnnet-run eval`: accuracy of the deployed file against labels.
 
-use std::collections::BTreeMap;
-use std::io::{IsTerminal, stderr};
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
+use anyhow::{Context, Result};
+use lrnnet_run::Segmenter;
 use lrnnet_run::metrics::Confusion;
-use lrnnet_run::picture::EXTENSIONS;
-use lrnnet_run::{Segmenter, label, picture};
 use serde::{Serialize, Serializer};
 
 use super::args::EvalArgs;
 use super::drawing;
 use super::failure::Failure;
+use super::labelled::{Labelled, progress};
 use super::opening::{Volume, open};
 use super::predict::{to_stdout, write};
 use super::sources::Target;
 
 /// Segments every picture of a folder and compares the masks with the labels of another.
 pub fn run(args: &EvalArgs) -> Result<(), Failure> {
-    let pairs = pairs(&args.images, &args.labels).map_err(Failure::Usage)?;
+    let labelled = Labelled::open(&args.images, &args.labels).map_err(Failure::Usage)?;
     let mut segmenter = open(args.engine.builder(), Volume::Normal)?;
     let classes = &segmenter.metadata().classes;
     let ignore = args.ignore.or(classes.ignore_index);
@@ -32,95 +28,18 @@ pub fn run(args: &EvalArgs) -> Result<(), Failure> {
             "--ignore {id} is the class {name}; expected an id that no class has"
         )));
     }
-    let bar = progress(pairs.len());
-    let mut confusion = Confusion::new(names.len());
+    let bar = progress(labelled.len());
     let start = Instant::now();
-    for pair in &pairs {
-        pair.count(&mut segmenter, ignore, &mut confusion).map_err(Failure::Input)?;
-        bar.inc(1);
-    }
+    let confusion = labelled.confusion(&mut segmenter, ignore, || bar.inc(1)).map_err(Failure::Input)?;
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
     if let Some(path) = &args.confusion {
         let drawn = drawing::confusion(&confusion, &names).map_err(Failure::Output)?;
         write(&Target::new(path), |out| lrnnet_run::mask::write_picture(&drawn, out)).map_err(Failure::Output)?;
     }
-    let report = Report::new(&segmenter, &names, &confusion, pairs.len(), seconds)?;
+    let report = Report::new(&segmenter, &names, &confusion, labelled.len(), seconds)?;
     let text = if args.json { report.json().map_err(Failure::Output)? } else { report.table() };
     to_stdout(text.as_bytes()).context("cannot write to standard output").map_err(Failure::Output)
-}
-
-fn progress(pictures: usize) -> ProgressBar {
-    if !stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style =
-        ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec} {eta}").expect("the template is well formed");
-    ProgressBar::new(pictures as u64).with_style(style)
-}
-
-/// A picture and its label.
-struct Pair {
-    picture: PathBuf,
-    label: PathBuf,
-}
-
-impl Pair {
-    fn count(&self, segmenter: &mut Segmenter, ignore: Option<u8>, confusion: &mut Confusion) -> Result<()> {
-        let picture_name = || format!("picture {}", self.picture.display());
-        let label_name = || format!("label {}", self.label.display());
-        let picture = picture::open(&self.picture).with_context(picture_name)?;
-        let label = label::open(&self.label).with_context(label_name)?;
-        let (size, expected) = (label.dimensions(), picture.dimensions());
-        ensure!(
-            size == expected,
-            "{} has {} x {} pixels, its picture {} x {}; expected the same",
-            label_name(),
-            size.0,
-            size.1,
-            expected.0,
-            expected.1
-        );
-        let segmentation = segmenter.segment(&picture).with_context(picture_name)?;
-        confusion.add(label.as_raw(), segmentation.mask.as_raw(), ignore).with_context(label_name)
-    }
-}
-
-/// Pairs every picture with the label of the same stem.
-fn pairs(images: &Path, labels: &Path) -> Result<Vec<Pair>> {
-    let pictures = by_stem(images, &EXTENSIONS)?;
-    let mut labels_left = by_stem(labels, &["png"])?;
-    let mut pairs = Vec::with_capacity(pictures.len());
-    for (stem, picture) in pictures {
-        match labels_left.remove(&stem) {
-            Some(label) => pairs.push(Pair { picture, label }),
-            None => bail!("picture {} has no label {stem}.png in {}", picture.display(), labels.display()),
-        }
-    }
-    match labels_left.into_values().next() {
-        Some(label) => bail!("label {} has no picture in {}", label.display(), images.display()),
-        None => Ok(pairs),
-    }
-}
-
-fn by_stem(folder: &Path, extensions: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
-    let unreadable = || format!("cannot list the folder {}", folder.display());
-    let mut files = BTreeMap::new();
-    for entry in folder.read_dir().with_context(unreadable)? {
-        let path = entry.with_context(unreadable)?.path();
-        let extension = path.extension().and_then(|e| e.to_str()).map(str::to_lowercase);
-        if !extension.is_some_and(|e| extensions.contains(&e.as_str())) {
-            continue;
-        }
-        let Some(stem) = path.file_stem().and_then(|s| s.to_str()).map(str::to_owned) else {
-            bail!("the name of {} is not text", path.display());
-        };
-        if let Some(other) = files.insert(stem, path.clone()) {
-            bail!("{} and {} have the same stem; expected one file each", other.display(), path.display());
-        }
-    }
-    ensure!(!files.is_empty(), "{} holds no {} files", folder.display(), extensions.join(", "));
-    Ok(files)
 }
 
 /// Everything that was measured; this is the JSON report.

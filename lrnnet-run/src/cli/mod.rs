@@ -7,6 +7,7 @@ mod drawing;
 mod eval;
 mod failure;
 mod hints;
+mod labelled;
 mod opening;
 mod predict;
 mod report;

@@ -33,6 +33,18 @@ pub struct BenchArgs {
     /// Picture to segment; by default one that is generated, of the first model's input size
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<PathBuf>,
+    /// Also send a whole recording (a video, .y4m) through each row and say how many frames a second come out
+    #[arg(long, value_name = "VIDEO")]
+    pub source: Option<PathBuf>,
+    /// Also measure each row's accuracy: folder of pictures, with --labels
+    #[arg(long, requires = "labels", value_name = "DIR")]
+    pub images: Option<PathBuf>,
+    /// Folder of labels: for each picture an 8-bit PNG of class ids, of the same stem and size
+    #[arg(long, requires = "images", value_name = "DIR")]
+    pub labels: Option<PathBuf>,
+    /// Also draw accuracy over speed, with the files' sizes; needs --images and --labels
+    #[arg(long, requires = "labels", value_parser = parse_png, value_name = "PNG")]
+    pub trade_off: Option<PathBuf>,
     /// Runs of each row before any is timed
     #[arg(long, default_value_t = 3, value_name = "N")]
     pub warmup: usize,
@@ -91,6 +103,8 @@ mod tests {
             "--warmup 0 --iters 1",
             "--duration 0.5 --json - --plot latency.png",
             "--image street.png --ort-lib folder",
+            "--source street.mp4",
+            "--images pictures --labels labels --trade-off all.png",
         ];
         let bad = [
             "picture.png",
@@ -107,6 +121,9 @@ mod tests {
             "--duration NaN",
             "--threads 0",
             "--plot latency.svg",
+            "--images pictures",
+            "--labels labels",
+            "--trade-off all.png",
             "--warmup -1",
         ];
         let refused = good.iter().filter(|line| parse(line).is_err());

@@ -8,10 +8,11 @@ use super::machine::Machine;
 use super::memory::Memory;
 use super::row::{Measured, Row};
 use super::stats::{median, milliseconds, percentile};
+use super::stream::StreamFigures;
 use crate::cli::failure::with_causes;
 
 /// What each figure covers; printed below the table and part of the JSON.
-pub const REGIONS: [(&str, &str); 10] = [
+pub const REGIONS: [(&str, &str); 12] = [
     (
         "load",
         "model file to ready network, once; on a GPU with a run on zeros, which builds kernels, engines and graphs",
@@ -25,6 +26,12 @@ pub const REGIONS: [(&str, &str); 10] = [
     ("frames/s", "pictures by the sum of all end-to-end times, one run after the other"),
     ("peak RSS", "largest resident size of the whole process while the row loaded and ran first; + what it added"),
     ("agrees", "pixels with the class that the first row gives them"),
+    (
+        "stream",
+        "frames a second from the first mask to the last of the whole recording, reading and decoding included; p50, p99: \
+         from frame in to mask out; network: part of the time in which it worked",
+    ),
+    ("mIoU", "mean over classes of intersection over union, all pixels of all labels together"),
 ];
 
 /// Everything about a call; this is the JSON report.
@@ -87,6 +94,13 @@ pub struct Values {
     #[serde(flatten)]
     pub memory: Option<Memory>,
     pub agreement: f64,
+    /// Bytes of the model file.
+    pub model_bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<StreamFigures>,
+    /// Of the labels that were given, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub miou: Option<f64>,
 }
 
 /// The figures of `rows`, each compared with the first that ran.
@@ -130,6 +144,9 @@ impl Values {
             frames_per_second: (samples.total.len() * batch) as f64 / seconds,
             memory: measured.memory,
             agreement: reference.map_or(0.0, |reference| agreement(reference, &measured.mask)),
+            model_bytes: measured.model_bytes(),
+            stream: measured.stream.as_ref().map(StreamFigures::from),
+            miou: measured.miou,
         }
     }
 }

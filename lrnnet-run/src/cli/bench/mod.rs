@@ -7,7 +7,9 @@ mod memory;
 mod plot;
 mod row;
 mod stats;
+mod stream;
 mod table;
+mod trade_off;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -19,8 +21,10 @@ use lrnnet_run::{Frame, Model, mask, picture, selftest};
 pub use args::BenchArgs;
 use figures::Figures;
 use row::Row;
+use stream::Recording;
 
 use super::failure::Failure;
+use super::labelled::{Labelled, progress};
 use super::opening::spinner;
 use super::predict::{to_stdout, write};
 use super::sources::Target;
@@ -32,11 +36,26 @@ const TURN: usize = 5;
 pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     let models: Vec<Option<&Path>> =
         if args.models.is_empty() { vec![None] } else { args.models.iter().map(|path| Some(path.as_path())).collect() };
+    // What cannot be read is said before anything is measured.
+    let recording = args.source.as_deref().map(Recording::open).transpose().map_err(Failure::Usage)?;
+    let labelled = args.images.as_deref().zip(args.labels.as_deref());
+    let labelled =
+        labelled.map(|(images, labels)| Labelled::open(images, labels)).transpose().map_err(Failure::Usage)?;
     let (name, picture) = picture(args, models[0])?;
     let frame = Frame::try_from(&picture).map_err(|error| Failure::Usage(error.into()))?;
     let pictures = vec![frame; args.batch.get()];
     let mut rows = open_rows(args, &models, &pictures)?;
     measure(args, &mut rows, &pictures);
+    if let Some(recording) = &recording {
+        let waiting = spinner("streaming".to_owned());
+        rows.iter_mut().try_for_each(|row| row.stream(recording))?;
+        waiting.finish_and_clear();
+    }
+    if let Some(labelled) = &labelled {
+        let bar = progress(labelled.len() * rows.iter().filter(|row| row.state.is_ok()).count());
+        rows.iter_mut().try_for_each(|row| row.accuracy(labelled, || bar.inc(1))).map_err(Failure::Input)?;
+        bar.finish_and_clear();
+    }
     let figures = Figures {
         machine: machine::Machine::here(),
         picture: name,
@@ -51,8 +70,11 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     if !ran {
         return Err(Failure::Device(anyhow!("no device of {} works here", words(args))));
     }
-    match &args.plot {
-        Some(path) => draw(path, &rows, &figures).map_err(Failure::Output),
+    if let Some(path) = &args.plot {
+        draw(path, &rows, &figures).map_err(Failure::Output)?;
+    }
+    match &args.trade_off {
+        Some(path) => draw_trade_off(path, &figures).map_err(Failure::Output),
         None => Ok(()),
     }
 }
@@ -135,14 +157,34 @@ fn report(args: &BenchArgs, figures: &Figures) -> Result<(), Failure> {
 }
 
 fn draw(path: &Path, rows: &[Row], figures: &Figures) -> anyhow::Result<()> {
-    let several = rows.iter().any(|row| row.model != rows[0].model);
     let curve = |row: &Row| {
         let times = row.state.as_ref().ok()?.samples.total.clone();
-        let label = if several { format!("{}, {}", row.choice, row.model) } else { row.choice.to_string() };
-        Some(plot::Curve { label, times })
+        Some(plot::Curve { label: label(&row.choice.to_string(), &row.model, figures), times })
     };
     let curves: Vec<_> = rows.iter().filter_map(curve).collect();
     let title = format!("LRNNet, {}, batch {}", figures.picture, figures.batch);
     let drawn = plot::draw(&curves, &title).context("cannot draw the plot")?;
     write(&Target::new(path), |out| mask::write_picture(&drawn, out))
+}
+
+fn draw_trade_off(path: &Path, figures: &Figures) -> anyhow::Result<()> {
+    let point = |line: &figures::Line| {
+        let values = line.measured.as_ref()?;
+        Some(trade_off::Point {
+            label: label(&line.device, &line.model, figures),
+            speed: values.frames_per_second,
+            miou: values.miou?,
+            bytes: values.model_bytes,
+        })
+    };
+    let points: Vec<_> = figures.rows.iter().filter_map(point).collect();
+    let title = format!("LRNNet, speed at {}, batch {}", figures.picture, figures.batch);
+    let drawn = trade_off::draw(&points, &title).context("cannot draw the plot")?;
+    write(&Target::new(path), |out| mask::write_picture(&drawn, out))
+}
+
+/// A row's device, and its model where there are several.
+fn label(device: &str, model: &str, figures: &Figures) -> String {
+    let several = figures.rows.iter().any(|line| line.model != figures.rows[0].model);
+    if several { format!("{device}, {model}") } else { device.to_owned() }
 }

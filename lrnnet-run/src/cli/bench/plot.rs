@@ -12,9 +12,9 @@ use super::super::drawing::load_font;
 use super::stats::milliseconds;
 
 /// Columns and rows of the picture.
-const SIZE: (u32, u32) = (1280, 720);
+pub const SIZE: (u32, u32) = (1280, 720);
 /// Colours that differ for the colour-blind too (Okabe and Ito).
-const COLORS: [RGBColor; 7] = [
+pub const COLORS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(230, 159, 0),
     RGBColor(0, 158, 115),

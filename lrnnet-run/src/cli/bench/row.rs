@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use lrnnet_run::engine::{self, EngineOptions, Placement, ResidentEngine};
+use lrnnet_run::stream::Summary;
 use lrnnet_run::{BuildError, DeviceChoice, Frame, Preprocessor, Segmenter, SegmenterBuilder, Size};
 
 use super::args::BenchArgs;
 use super::memory::{Memory, Watch};
+use super::stream::Recording;
 use crate::cli::failure::Failure;
+use crate::cli::labelled::Labelled;
 
 /// A model on a device, measured or not there.
 pub struct Row {
@@ -42,6 +45,10 @@ pub struct Measured {
     pub samples: Samples,
     /// Why the network alone could not be timed.
     pub network_error: Option<anyhow::Error>,
+    /// How a stream went.
+    pub stream: Option<Summary>,
+    /// Mean IoU, 0 to 1.
+    pub miou: Option<f64>,
 }
 
 /// Times of the timed runs, in order.
@@ -97,6 +104,35 @@ impl Row {
         }
     }
 
+    /// Sends a recording through the row.
+    ///
+    /// # Errors
+    ///
+    /// A recording that cannot be read.
+    pub fn stream(&mut self, recording: &Recording) -> Result<(), Failure> {
+        if let Ok(measured) = &mut self.state {
+            match recording.run(&mut measured.segmenter)? {
+                Ok(summary) => measured.stream = Some(summary),
+                Err(error) => self.state = Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Measures the row's accuracy.
+    ///
+    /// # Errors
+    ///
+    /// A picture or label that cannot be read, a run that fails, and labels without a pixel that counts.
+    pub fn accuracy(&mut self, labelled: &Labelled, done: impl Fn()) -> Result<()> {
+        if let Ok(measured) = &mut self.state {
+            let ignore = measured.metadata().classes.ignore_index;
+            let confusion = labelled.confusion(&mut measured.segmenter, ignore, done)?;
+            measured.miou = Some(confusion.mean_iou().context("every pixel of every label is ignored")?);
+        }
+        Ok(())
+    }
+
     /// Runs the row `runs` times without timing.
     pub fn warm_up(&mut self, pictures: &[Frame<'_>], runs: usize) {
         if let Ok(measured) = &mut self.state
@@ -145,6 +181,8 @@ impl Measured {
             mask: vec![],
             samples: Samples::default(),
             network_error: None,
+            stream: None,
+            miou: None,
         })
     }
 
@@ -185,6 +223,11 @@ impl Measured {
     /// Runtime, version, device and choices in use, in words.
     pub fn runtime(&self) -> &str {
         self.segmenter.runtime()
+    }
+
+    /// Size of the model file.
+    pub fn model_bytes(&self) -> usize {
+        self.segmenter.model().bytes().len()
     }
 
     /// What the model file says of itself.

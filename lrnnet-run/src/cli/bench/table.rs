@@ -26,6 +26,13 @@ const COLUMNS: [&str; 17] = [
 ];
 const WORDS: usize = 5;
 
+/// Title, columns behind device and model, and what stands in them, of the tables that only some calls have.
+type Extra = (&'static str, &'static [&'static str], fn(&Values) -> Option<Vec<String>>);
+const EXTRAS: [Extra; 2] = [
+    ("stream:", &["frames", "frames/s", "p50", "p99", "network", "limited by"], stream),
+    ("accuracy:", &["precision", "file", "frames/s", "mIoU"], accuracy),
+];
+
 /// The whole report.
 pub fn render(figures: &Figures) -> String {
     let threads = match figures.threads {
@@ -46,7 +53,15 @@ pub fn render(figures: &Figures) -> String {
     let mut notes = vec![];
     let mut rows = vec![COLUMNS.map(str::to_owned).to_vec()];
     rows.extend(figures.rows.iter().map(|line| cells(line, &mut notes)));
-    text += &aligned(&rows);
+    text += &aligned(&rows, WORDS);
+    for (title, columns, values) in EXTRAS {
+        let line = |line: &Line| Some(named(line, values(line.measured.as_ref()?)?));
+        let lines: Vec<_> = figures.rows.iter().filter_map(line).collect();
+        if !lines.is_empty() {
+            let head = ["device", "model"].iter().chain(columns).map(|&column| column.to_owned()).collect();
+            let _ = write!(text, "\n{title}\n\n{}", aligned(&[vec![head], lines].concat(), 2));
+        }
+    }
     for (number, note) in notes.iter().enumerate() {
         let _ = write!(text, "\n({}) {note}\n", number + 1);
     }
@@ -77,6 +92,30 @@ fn cells(line: &Line, notes: &mut Vec<String>) -> Vec<String> {
         }
     }
     cells
+}
+
+/// A row's device and model before its cells.
+fn named(line: &Line, cells: Vec<String>) -> Vec<String> {
+    [vec![line.device.clone(), line.model.clone()], cells].concat()
+}
+
+fn stream(values: &Values) -> Option<Vec<String>> {
+    let stream = values.stream.as_ref()?;
+    let known = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), time);
+    Some(vec![
+        stream.frames.to_string(),
+        known(stream.frames_per_second),
+        known(stream.p50_ms),
+        known(stream.p99_ms),
+        stream.network_share.map_or_else(|| "-".to_owned(), |part| format!("{:.1} %", 100.0 * part)),
+        stream.limited_by.clone().unwrap_or_else(|| "-".to_owned()),
+    ])
+}
+
+fn accuracy(values: &Values) -> Option<Vec<String>> {
+    let miou = format!("{:.2} %", 100.0 * values.miou?);
+    let file = format!("{:.2} MB", values.model_bytes as f64 / 1e6);
+    Some(vec![values.precision.clone(), file, time(values.frames_per_second), miou])
 }
 
 /// The number of a note: its own, or that of the same words before.
@@ -135,17 +174,18 @@ fn percent(part: f64) -> String {
     if part == 1.0 { "100 %".to_owned() } else { format!("{:.3} %", (part * 1e5).floor() / 1e3) }
 }
 
-fn aligned(rows: &[Vec<String>]) -> String {
+/// `rows` below a head; the first `words` columns are aligned to the left.
+fn aligned(rows: &[Vec<String>], words: usize) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<_> = (0..COLUMNS.len()).map(width).collect();
+    let widths: Vec<_> = (0..rows[0].len()).map(width).collect();
     let line = |row: &Vec<String>| {
         let cell = |(column, cell): (usize, &String)| match widths[column] {
-            width if column < WORDS => format!(" {cell:<width$} |"),
+            width if column < words => format!(" {cell:<width$} |"),
             width => format!(" {cell:>width$} |"),
         };
         format!("|{}\n", row.iter().enumerate().map(cell).collect::<String>())
     };
-    let rule = widths.iter().enumerate().map(|(column, width)| match column < WORDS {
+    let rule = widths.iter().enumerate().map(|(column, width)| match column < words {
         true => format!("{}|", "-".repeat(width + 2)),
         false => format!("{}:|", "-".repeat(width + 1)),
     });

@@ -13,8 +13,8 @@ use lrnnet_run::picture::{MAX_PIXELS, MAX_SIDE};
 use lrnnet_run::stream::{FrameBuffer, FrameProblem, Patient, Ratio, Source, Stop, StreamInfo};
 use serde::Deserialize;
 
+use super::feed::Place;
 use super::ffmpeg::{self, FfmpegError, Running, words};
-use super::plan::Place;
 
 /// Bytes of a PPM header as ffmpeg writes it, at most.
 const MAX_HEADER: u64 = 64;

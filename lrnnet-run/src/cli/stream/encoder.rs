@@ -10,8 +10,8 @@ use lrnnet_run::Size;
 use lrnnet_run::stream::{FrameProblem, Painter, Ratio, Segmented, Sink, Stop, StreamInfo};
 use tempfile::TempPath;
 
+use super::feed::Place;
 use super::ffmpeg::{self, FfmpegError, Running, words};
-use super::plan::Place;
 
 /// Audio codecs that every container that we write can hold.
 const COPIED: [&str; 4] = ["aac", "mp3", "ac3", "eac3"];

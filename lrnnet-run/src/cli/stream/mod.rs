@@ -2,27 +2,28 @@
 
 mod decoder;
 mod encoder;
+mod feed;
 pub mod ffmpeg;
 mod outputs;
 mod plan;
 mod report;
 
-use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use lrnnet_run::stream::{self, Options, Patient, RawSource, Source, Stage, Stop, StreamInfo, Y4mSource};
+use lrnnet_run::stream::{self, Options, Stage, Stop, StreamInfo};
 use signal_hook::consts::SIGINT;
 use signal_hook::flag;
 
-use self::decoder::{Decoder, Probe};
+use self::decoder::Probe;
 use self::encoder::{Audio, Recipe};
+pub use self::feed::{Feed, Place};
 use self::ffmpeg::FfmpegError;
 use self::outputs::Outputs;
-use self::plan::{Format, Kind, Place};
+use self::plan::Format;
 pub use self::plan::{Input, Plan, input};
 use super::args::{PredictArgs, StreamArgs};
 use super::failure::Failure;
@@ -32,32 +33,30 @@ use super::opening::{Volume, open, spinner};
 pub fn run(args: &PredictArgs, plan: Plan) -> Result<(), Failure> {
     let (stop, interrupted) = on_interrupt().context("cannot listen for Ctrl-C").map_err(Failure::Device)?;
     // What ffmpeg is needed for, and whether it is there, is found out before a network is loaded.
-    let probe = match plan.kind {
-        Kind::Video => Some(decoder::probe(&plan.place, args.stream.timeout(), &stop)),
-        _ => None,
-    };
+    let timeout = args.stream.timeout();
+    let probe = plan.feed.probe(timeout, &stop);
     if interrupted.load(Ordering::Relaxed) {
         return Err(Failure::Interrupted);
     }
-    let probe = probe.transpose().map_err(of_source)?;
+    let probe = probe.map_err(of_source)?;
     let h264 = match plan.outputs.iter().any(|output| output.format == Format::Video) {
         true => ffmpeg::has_encoder("libx264").map_err(|error| of_source(error.into()))?,
         false => false,
     };
     let mut segmenter = open(args.engine.builder(), args.volume())?;
-    let mut source = source(&plan, &args.stream, probe.as_ref(), &stop).map_err(of_source)?;
+    let mut source = plan.feed.open(probe.as_ref(), args.stream.fps, timeout, &stop).map_err(of_source)?;
     let info = StreamInfo { rate: args.stream.fps.or(source.info().rate), ..source.info() };
-    let recipe = Recipe { info, live: plan.live, audio: audio(&plan, probe), stop: stop.clone(), h264 };
+    let recipe = Recipe { info, live: plan.feed.live, audio: audio(&plan, probe), stop: stop.clone(), h264 };
     check_rate(&plan, info).map_err(Failure::Usage)?;
     let progress = match args.volume() {
         Volume::Quiet => indicatif::ProgressBar::hidden(),
-        _ => spinner(plan.place.to_string()),
+        _ => spinner(plan.feed.place.to_string()),
     };
     let palette = segmenter.metadata().classes.palette.clone();
     let mut outputs = Outputs::open(&plan.outputs, &palette, &recipe, progress.clone())
         .context("cannot write the result")
         .map_err(Failure::Output)?;
-    let options = Options { live: plan.live, stop };
+    let options = Options { live: plan.feed.live, stop };
     let (summary, error) = stream::run(&mut segmenter, &mut *source, &mut outputs, &options);
     drop(source);
     progress.finish_and_clear();
@@ -79,12 +78,12 @@ pub fn run(args: &PredictArgs, plan: Plan) -> Result<(), Failure> {
 }
 
 fn of_stream(error: stream::StreamError, plan: &Plan) -> anyhow::Error {
-    let place = plan.place.to_string();
+    let place = plan.feed.place.to_string();
     anyhow::Error::from(error).context(format!("the stream from {place} ended early"))
 }
 
 /// A source that cannot be opened is a failed input, unless what is missing is ffmpeg.
-fn of_source(error: anyhow::Error) -> Failure {
+pub fn of_source(error: anyhow::Error) -> Failure {
     match error.downcast_ref() {
         Some(FfmpegError::Missing { .. }) => Failure::Device(error),
         _ => Failure::Input(error),
@@ -100,49 +99,10 @@ fn on_interrupt() -> io::Result<(Stop, Arc<AtomicBool>)> {
     Ok((stop.into(), interrupted))
 }
 
-/// Standard input without a buffer: what is not read here is left to others.
-#[cfg(unix)]
-fn stdin() -> io::Result<File> {
-    use std::os::fd::AsFd;
-    Ok(io::stdin().as_fd().try_clone_to_owned()?.into())
-}
-
-#[cfg(windows)]
-fn stdin() -> io::Result<File> {
-    use std::os::windows::io::AsHandle;
-    Ok(io::stdin().as_handle().try_clone_to_owned()?.into())
-}
-
-fn source(
-    plan: &Plan,
-    args: &StreamArgs,
-    probe: Option<&Probe>,
-    stop: &Stop,
-) -> Result<Box<dyn Source>, anyhow::Error> {
-    let patient = |file: File| Patient::new(file, args.timeout(), stop.clone());
-    let cannot = || format!("cannot open {}", plan.place);
-    let bytes = || -> Result<BufReader<Box<dyn Read + Send>>, anyhow::Error> {
-        let reader: Box<dyn Read + Send> = match &plan.place {
-            Place::Stdin(begun) => Box::new(Cursor::new(begun.clone()).chain(patient(stdin()?))),
-            Place::File(path) => Box::new(patient(File::open(path).with_context(cannot)?)),
-            place => return Err(anyhow!("{place} is read by ffmpeg; leave --raw out")),
-        };
-        Ok(BufReader::with_capacity(1 << 16, reader))
-    };
-    Ok(match plan.kind {
-        Kind::Raw(size) => Box::new(RawSource::new(bytes()?, size, args.fps)),
-        Kind::Y4m => Box::new(Y4mSource::new(bytes()?).with_context(cannot)?),
-        Kind::Video => {
-            let probe = probe.context("ffprobe was not asked")?;
-            Box::new(Decoder::start(&plan.place, probe, plan.live, args.timeout(), stop.clone())?)
-        }
-    })
-}
-
 /// The audio tracks to be kept: those of a recording of which no frame is left out.
 fn audio(plan: &Plan, probe: Option<Probe>) -> Option<Audio> {
-    let Probe { audio: codecs, delay, .. } = probe.filter(|probe| !plan.live && !probe.audio.is_empty())?;
-    Some(Audio { place: plan.place.clone(), codecs, delay })
+    let Probe { audio: codecs, delay, .. } = probe.filter(|probe| !plan.feed.live && !probe.audio.is_empty())?;
+    Some(Audio { place: plan.feed.place.clone(), codecs, delay })
 }
 
 fn check_rate(plan: &Plan, info: StreamInfo) -> Result<(), anyhow::Error> {
@@ -150,7 +110,7 @@ fn check_rate(plan: &Plan, info: StreamInfo) -> Result<(), anyhow::Error> {
     match needs {
         Some(output) if info.rate.is_none() => Err(anyhow!(
             "{} does not say how many frames a second it has, which {} needs; give --fps N",
-            plan.place,
+            plan.feed.place,
             output.target
         )),
         _ => Ok(()),

@@ -1,27 +1,18 @@
-//! From what was typed to a stream's source and outputs, checked before any work is done.
+//! From what was typed to a stream's feed and outputs, checked before any work is done.
 
-use std::ffi::OsString;
-use std::fmt;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use lrnnet_run::Size;
 use lrnnet_run::mask::MaskStyle;
 use lrnnet_run::stream::{Look, y4m};
 
-use super::ffmpeg::{self, words};
+use super::feed::{Feed, Kind, Place, extension};
 use crate::cli::args::{PredictArgs, StreamFormat};
 use crate::cli::sources::Target;
 
-/// File name extensions of containers that are read.
-const VIDEOS: [&str; 14] =
-    ["mp4", "m4v", "mov", "mkv", "avi", "webm", "mpg", "mpeg", "ts", "m2ts", "wmv", "flv", "3gp", "ogv"];
 /// File name extensions of containers that are written.
 const WRITTEN: [&str; 5] = ["mp4", "m4v", "mov", "mkv", "avi"];
-/// Network streams that do not wait for us.
-const LIVE_SCHEMES: [&str; 6] = ["rtsp", "rtsps", "rtmp", "udp", "rtp", "srt"];
-
 /// What the main command works on.
 pub enum Input {
     Stream(Plan),
@@ -33,31 +24,8 @@ pub enum Input {
 
 /// A stream with its outputs.
 pub struct Plan {
-    pub place: Place,
-    pub kind: Kind,
-    pub live: bool,
+    pub feed: Feed,
     pub outputs: Vec<Output>,
-}
-
-/// Where a stream comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// Standard input, with what was read of it already.
-    Stdin(Vec<u8>),
-    File(PathBuf),
-    /// A camera of Video4Linux.
-    Camera(PathBuf),
-    Url(String),
-}
-
-/// How a stream is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// RGB24 of this size.
-    Raw(Size),
-    Y4m,
-    /// By ffmpeg.
-    Video,
 }
 
 /// What is written where.
@@ -80,100 +48,35 @@ pub enum Format {
     Video,
 }
 
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stdin(_) => f.write_str("standard input"),
-            Self::File(path) | Self::Camera(path) => path.display().fmt(f),
-            Self::Url(url) => f.write_str(url),
-        }
-    }
-}
-
-impl Place {
-    fn of(path: &Path) -> Self {
-        let text = path.to_string_lossy();
-        if text.contains("://") {
-            Self::Url(text.into_owned())
-        } else if text.starts_with("/dev/video") {
-            Self::Camera(path.to_owned())
-        } else {
-            Self::File(path.to_owned())
-        }
-    }
-
-    /// ffmpeg's arguments for this as an input.
-    pub fn input(&self) -> Vec<OsString> {
-        match self {
-            Self::Stdin(_) => words(&["-i", "pipe:0"]),
-            Self::File(path) => vec!["-i".into(), ffmpeg::file(path)],
-            Self::Camera(path) => vec!["-f".into(), "v4l2".into(), "-i".into(), path.into()],
-            // Over UDP, a lost packet is a torn picture.
-            Self::Url(url) if url.starts_with("rtsp") => words(&["-rtsp_transport", "tcp", "-i", url]),
-            Self::Url(url) => words(&["-i", url]),
-        }
-    }
-
-    /// Whether this waits for us.
-    pub fn is_recorded(&self) -> bool {
-        match self {
-            Self::File(_) => true,
-            Self::Stdin(_) => true,
-            Self::Camera(_) => false,
-            Self::Url(url) => url.split_once("://").is_none_or(|(scheme, _)| !LIVE_SCHEMES.contains(&scheme)),
-        }
-    }
-}
-
-fn extension(path: &Path) -> String {
-    path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase()
-}
-
 /// What `args` name. Standard input is looked into as far as is needed to tell.
 pub fn input(args: &PredictArgs) -> Result<Input> {
     let mut stdin = vec![];
     let first = match &args.sources[..] {
         [only] if only.as_os_str() == "-" && args.stream.raw.is_none() => {
             stdin = begin_stdin()?;
-            if stdin == y4m::MAGIC { Some((Place::Stdin(std::mem::take(&mut stdin)), Kind::Y4m)) } else { None }
+            (stdin == y4m::MAGIC).then(|| Feed::new(Place::Stdin(std::mem::take(&mut stdin)), Kind::Y4m))
         }
-        sources => sources.iter().find_map(|source| stream(source, args.stream.raw)),
+        sources => sources.iter().find_map(|source| Feed::of(source, args.stream.raw)),
     };
-    let Some((place, kind)) = first else {
+    let Some(mut feed) = first else {
         no_stream_flags(args)?;
         return Ok(Input::Pictures { stdin });
     };
     ensure!(
         args.sources.len() == 1,
-        "{place} is a stream, which is segmented alone, but {} sources are named",
+        "{} is a stream, which is segmented alone, but {} sources are named",
+        feed.place,
         args.sources.len()
     );
-    let live = args.stream.live || !place.is_recorded();
-    let plan = Plan { outputs: outputs(args, kind)?, place, kind, live };
+    feed.live |= args.stream.live;
+    let plan = Plan { outputs: outputs(args, feed.kind)?, feed };
     check(&plan, args)?;
     Ok(Input::Stream(plan))
 }
 
-/// Whether `source` is a stream, by its name.
-fn stream(source: &Path, raw: Option<Size>) -> Option<(Place, Kind)> {
-    let stdin = source.as_os_str() == "-";
-    let place = if stdin { Place::Stdin(vec![]) } else { Place::of(source) };
-    if let Some(size) = raw {
-        return Some((place, Kind::Raw(size)));
-    }
-    match &place {
-        Place::Camera(_) | Place::Url(_) => Some((place, Kind::Video)),
-        Place::File(_) if extension(source) == "y4m" => Some((place, Kind::Y4m)),
-        Place::File(_) if VIDEOS.contains(&extension(source).as_str()) && !source.is_dir() => {
-            Some((place, Kind::Video))
-        }
-        _ => None,
-    }
-}
-
 /// The first bytes of standard input, as many as the word that a y4m stream begins with has.
 fn begin_stdin() -> Result<Vec<u8>> {
-    let mut stdin = super::stdin()?;
+    let mut stdin = super::feed::stdin()?;
     let mut begun = vec![];
     while begun.len() < y4m::MAGIC.len() && y4m::MAGIC.starts_with(&begun) {
         let mut byte = [0];
@@ -257,7 +160,7 @@ fn format_of(path: &Path, target: &Target, wanted: Option<StreamFormat>, kind: K
 
 /// No two results may share a place, and none may take the place of the source.
 fn check(plan: &Plan, args: &PredictArgs) -> Result<()> {
-    let source = match &plan.place {
+    let source = match &plan.feed.place {
         Place::File(path) => path.canonicalize().ok(),
         _ => None,
     };
