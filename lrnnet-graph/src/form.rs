@@ -56,8 +56,27 @@ impl Form {
             passes::REMOVE_IDENTITIES,
         ],
     );
+    /// The deploy form without slices and gathers, for engines that keep channels in blocks: ONNX Runtime and OpenVINO on
+    /// CPUs. It costs more products, so that others can be slower with it.
+    pub const BLOCKED: Self = Self::new(
+        "blocked",
+        &[
+            passes::FOLD_BATCH_NORM,
+            passes::ABSORB_SHUFFLES,
+            passes::KEYS_AND_VALUES_FIRST,
+            passes::FLATTEN_POSITIONS,
+            passes::WIDEN_JOINS,
+            passes::RELU_BEFORE_JOIN,
+            passes::DEPTHWISE_BEFORE_JOIN,
+            passes::SUM_PARTS,
+            passes::GATHER_IN_ORDER,
+            passes::TAKE_PARTS,
+            passes::SELECT_BY_CONVOLUTION,
+            passes::REMOVE_IDENTITIES,
+        ],
+    );
     /// Every form of this crate.
-    pub const ALL: &'static [Self] = &[Self::PLAIN, Self::DEPLOY, Self::BASIC];
+    pub const ALL: &'static [Self] = &[Self::PLAIN, Self::DEPLOY, Self::BASIC, Self::BLOCKED];
 
     /// The form `name`, which `passes` make of the plain form, in order. The name stands in the files' metadata.
     pub const fn new(name: &'static str, passes: &'static [Pass]) -> Self {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use lrnnet_graph::graph::Op;
 use lrnnet_graph::onnx::proto::{ModelProto, NodeProto, StringStringEntryProto};
 use lrnnet_graph::onnx::{ModelFile, Opset};
 use lrnnet_graph::{
@@ -61,11 +62,9 @@ fn every_config_head_and_input_is_a_valid_file_without_shape_nodes() {
             };
             let plain = model(settings);
             let deploy = plain.rewrite(Form::DEPLOY).unwrap();
-            let basic = plain.rewrite(Form::BASIC).unwrap();
-            for (form, model) in
-                [("plain", &plain), ("deploy", &deploy), ("basic", &basic), ("half", &deploy.to_half().unwrap())]
-            {
-                let faults = faults(&onnx(model));
+            let forms = Form::ALL.iter().map(|form| (form.to_string(), plain.rewrite(*form).unwrap()));
+            for (form, model) in forms.chain([("half".into(), deploy.to_half().unwrap())]) {
+                let faults = faults(&onnx(&model));
                 wrong.extend(faults.into_iter().map(|fault| format!("{block} {context} {size:?} {form}: {fault}")));
             }
         }
@@ -203,4 +202,22 @@ fn the_basic_form_computes_no_constants_and_gathers_nothing() {
         graph.node.iter().filter(|node| node.input.iter().all(|x| constants.contains(x.as_str()))).collect();
     assert!(constant.is_empty(), "{constant:#?}");
     assert_eq!(nodes_by_op(&bytes).get("Gather"), None);
+}
+
+#[test]
+fn the_blocked_form_takes_channels_by_convolutions_and_joins_at_transitions_alone() {
+    let blocked = model(small()).rewrite(Form::BLOCKED).unwrap();
+    let nodes = nodes_by_op(&onnx(&blocked));
+    assert_eq!((nodes.get("Slice"), nodes.get("Gather")), (None, None), "{nodes:?}");
+    // Two transitions, and the vectors of the context module's two scales.
+    assert_eq!(nodes["Concat"], 3, "{nodes:?}");
+    let selections = blocked.graph().nodes().iter().filter(|node| node.name.ends_with(".split"));
+    let groups: Vec<_> = selections
+        .map(|node| match node.op {
+            Op::Conv(conv) => conv.groups,
+            ref other => panic!("{}: {other:?}", node.name),
+        })
+        .collect();
+    // Two halves of each block; behind the second and the third transition they are the joined parts themselves.
+    assert_eq!(groups, [1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 4, 4, 4, 2, 2, 4, 4, 1, 1]);
 }

@@ -161,6 +161,7 @@ fn every_row_of_the_tables_in_every_form_on_both_engines() {
                 ("plain", &plain),
                 ("deploy", &plain.rewrite(Form::DEPLOY).unwrap()),
                 ("basic", &plain.rewrite(Form::BASIC).unwrap()),
+                ("blocked", &plain.rewrite(Form::BLOCKED).unwrap()),
             ] {
                 for device in ENGINES {
                     let found = run(model, device, &synthetic::picture(h, w), size);
@@ -184,7 +185,9 @@ fn dynamic_models_give_what_static_ones_give() {
         let settings = Settings { size: InputSize::Dynamic, ..settings(block, context, 11, size) };
         let plain = with_synthetic_weights(settings);
         let expected = golden.floats(&format!("{name}/64x128/logits8"));
-        for (form, model) in [("plain", &plain), ("deploy", &plain.rewrite(Form::DEPLOY).unwrap())] {
+        let deploy = plain.rewrite(Form::DEPLOY).unwrap();
+        let blocked = plain.rewrite(Form::BLOCKED).unwrap();
+        for (form, model) in [("plain", &plain), ("deploy", &deploy), ("blocked", &blocked)] {
             for device in ENGINES {
                 let found = run(model, device, &synthetic::picture(64, 128), size);
                 let difference = Difference::of(&found.logits.unwrap(), &expected);

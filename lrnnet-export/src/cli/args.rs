@@ -89,8 +89,9 @@ pub struct ConvertArgs {
     /// Store weights and compute in float16, but for norms and sums; inputs and outputs keep their types
     #[arg(long)]
     pub half: bool,
-    /// How the graph is written down: deploy (folded, fast), plain (node for node the paper) or basic (folded, for older
-    /// importers such as OpenCV 4.6, which also needs --opset 11)
+    /// How the graph is written down: deploy (folded, fast), blocked (faster in ONNX Runtime on an x86 CPU, slower in
+    /// tract), plain (node for node the paper) or basic (folded, for older importers such as OpenCV 4.6, which also needs
+    /// --opset 11)
     #[arg(long, default_value_t = Form::DEPLOY, value_name = "FORM")]
     pub form: Form,
     /// Version of ONNX's operators, 11 to 21

@@ -73,7 +73,7 @@ impl Placed {
     }
 }
 
-fn width(graph: &Graph, value: Value) -> usize {
+pub(super) fn width(graph: &Graph, value: Value) -> usize {
     graph.shape(value)[1].as_fixed().expect("channels are fixed")
 }
 
@@ -185,7 +185,7 @@ fn move_rows(tensor: &Tensor, places: &[usize]) -> Tensor {
 }
 
 /// `moved[o, places[i]] = weight[o, i]`: `[out, in, kh, kw]`.
-fn move_inputs(weight: &Tensor, places: &[usize]) -> Tensor {
+pub(super) fn move_inputs(weight: &Tensor, places: &[usize]) -> Tensor {
     let filter = weight.data().len() / weight.shape()[0];
     let taps = filter / places.len();
     let mut moved = weight.clone();

@@ -5,6 +5,7 @@
 
 mod absorb_shuffles;
 mod basic;
+mod blocked;
 mod fold_batch_norm;
 mod half;
 mod products;
@@ -67,6 +68,27 @@ pub const FOLD_CONSTANTS: Pass = Pass::new("compute constants", basic::fold_cons
 
 /// A symmetric matrix is applied to all positions in one product without broadcasting.
 pub const FLATTEN_POSITIONS: Pass = Pass::new("multiply all positions at once", basic::flatten_positions);
+
+/// A join of parts that are no whole blocks of 16 channels becomes a sum of convolutions.
+pub const WIDEN_JOINS: Pass = Pass::new("sum wide convolutions instead of joining narrow ones", blocked::widen_joins);
+
+/// The ReLU of a join is the join of ReLUs.
+pub const RELU_BEFORE_JOIN: Pass = Pass::new("apply ReLU before joining", blocked::relu_before_join);
+
+/// A depthwise convolution of a join is the join of depthwise convolutions.
+pub const DEPTHWISE_BEFORE_JOIN: Pass = Pass::new("filter channels before joining", blocked::depthwise_before_join);
+
+/// A residual sum with a convolution of a join is a sum with one convolution for each part.
+pub const SUM_PARTS: Pass = Pass::new("sum convolutions of joined parts", blocked::sum_parts);
+
+/// Channels for convolutions are taken in the order in which they lie.
+pub const GATHER_IN_ORDER: Pass = Pass::new("gather channels in their order", blocked::gather_in_order);
+
+/// Channels that are just one part of a join are that part.
+pub const TAKE_PARTS: Pass = Pass::new("take joined parts instead of channels", blocked::take_parts);
+
+/// Blocks of 16 channels are taken by convolutions of zeros and ones.
+pub const SELECT_BY_CONVOLUTION: Pass = Pass::new("select channels by convolutions", blocked::select_by_convolution);
 
 /// Every shuffle is written as reshape, transpose, reshape, as it is whenever a file is written.
 pub const LOWER_SHUFFLES: Pass = Pass::new("write shuffles as reshapes", lower_shuffles);

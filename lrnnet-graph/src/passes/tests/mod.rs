@@ -1,5 +1,6 @@
 //! Every pass keeps the function, on graphs by chance and on those it is made for, and leaves alone what it must.
 
+mod blocked;
 mod evaluate;
 mod random;
 
@@ -120,6 +121,13 @@ fn all_passes_keep_the_function_of_graphs_by_chance() {
         REMOVE_IDENTITIES,
         FOLD_CONSTANTS,
         FLATTEN_POSITIONS,
+        WIDEN_JOINS,
+        RELU_BEFORE_JOIN,
+        DEPTHWISE_BEFORE_JOIN,
+        SUM_PARTS,
+        GATHER_IN_ORDER,
+        TAKE_PARTS,
+        SELECT_BY_CONVOLUTION,
         LOWER_SHUFFLES,
     ] {
         check(&pass, networks(), untouched);
