@@ -366,24 +366,27 @@ class Report:
         listed = [i for i, limit in enumerate(self.limits) if limit.covers(name, case)]
         self.met.update(listed)
         try:
-            outputs = run()
+            faults = self.faults(case, run(), golden)
         except Exception as error:
-            text = " ".join(str(error).split())
-            if any(self.limits[i].error in text for i in listed):
-                self.refused[name] = self.refused.get(name, 0) + 1
-            else:
-                self.fail(case, f"{name}: {first_line(error)}")
+            faults = [" ".join(str(error).split())]
+        if any(self.limits[i].error in fault for i in listed for fault in faults):
+            self.refused[name] = self.refused.get(name, 0) + 1
             return
-        # The first axis is the picture's place in the batch.
-        batch = min(len(output) for output in outputs.values())
-        pictures = [{name: output[i] for name, output in outputs.items()} for i in range(batch)]
+        for fault in faults:
+            self.fail(case, f"{name}: {fault[:300]}")
+        if faults:
+            return
         for i in listed:
             self.fail(case, f"{name}: works, but docs/compatibility.md lists it: {self.limits[i]}")
-        differences = [text for picture in pictures for text in disagreements(case, golden, picture)]
-        for difference in differences:
-            self.fail(case, f"{name}: {difference}")
-        if not differences and not listed:
+        if not listed:
             self.passed[name] = self.passed.get(name, 0) + 1
+
+    @staticmethod
+    def faults(case: Case, outputs: dict[str, np.ndarray], golden: Golden) -> list[str]:
+        """How the pictures of a batch, which is the first axis, differ from PyTorch's."""
+        batch = min(len(output) for output in outputs.values())
+        pictures = [{name: output[i] for name, output in outputs.items()} for i in range(batch)]
+        return [text for picture in pictures for text in disagreements(case, golden, picture)]
 
     def finish(self, seconds: float) -> int:
         for i, limit in enumerate(self.limits):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agreement import FORMS, agrees
-from conformance import Case, Golden, disagreements, upsample
+from conformance import Case, Golden, Limit, Report, disagreements, upsample
 
 CASE = Case("c", head="logits-8", trained=True)
 
@@ -50,3 +50,34 @@ def test_nan_points_never_agree(form) -> None:
     assert agrees(form, 66.7, 66.7)
     assert not agrees(form, math.nan, 66.7)
     assert form.name == "fp16" or not (agrees(form, 66.7, math.nan) or agrees(form, 66.6, 66.8))
+
+
+LISTED = Limit("engine", {"config": {"c"}}, "logits differ")
+
+
+@pytest.mark.parametrize(
+    ("limits", "error", "scale", "passed", "refused", "failures"),
+    [
+        ([], None, 1, 1, 0, []),
+        ([], "logits differ", 1, 0, 0, ["logits differ"]),
+        ([], None, 2, 0, 0, ["logits differ by"]),
+        ([LISTED], "the logits differ", 1, 0, 1, []),
+        ([LISTED], None, 2, 0, 1, []),
+        ([LISTED], "no memory", 1, 0, 0, ["no memory"]),
+        ([LISTED], None, 1, 0, 0, ["works, but docs/compatibility.md lists it"]),
+    ],
+)
+def test_just_what_is_listed_may_fail(limits, error, scale, passed, refused, failures) -> None:
+    golden, outputs = perfect()
+    outputs = {"logits8": scale * outputs["logits8"][None]}
+
+    def run() -> dict[str, np.ndarray]:
+        if error:
+            raise RuntimeError(error)
+        return outputs
+
+    report = Report(limits)
+    report.engine("engine", CASE, run, golden)
+    assert (report.passed.get("engine", 0), report.refused.get("engine", 0)) == (passed, refused)
+    assert len(report.failures) == len(failures)
+    assert all(part in text for part, text in zip(failures, report.failures, strict=True))
