@@ -106,7 +106,23 @@ fn depthwise_convolutions_move_to_the_parts() {
             conv(g, r, y, c, Conv::new(kernel).dilation(2).groups(groups))
         })
     };
-    let graphs = named(vec![("3x3", filtered([3, 3], 10, 10)), ("1x3", filtered([1, 3], 10, 10))]);
+    let biased = |bias: bool| {
+        made(false, move |g, r, x| {
+            let y = wide(g, r, x, 4);
+            let y = join(g, &[x, y]);
+            let mut operands = vec![y, g.constant("w", r.tensor(&[10, 1, 3, 3], -1.0, 1.0))];
+            if bias {
+                operands.push(g.constant("b", r.tensor(&[10], -1.0, 1.0)));
+            }
+            g.push("biased", Op::Conv(Conv::new([3, 3]).groups(10)), &operands)
+        })
+    };
+    let graphs = named(vec![
+        ("dilated", filtered([3, 3], 10, 10)),
+        ("1x3", filtered([1, 3], 10, 10)),
+        ("bias", biased(true)),
+        ("no bias", biased(false)),
+    ]);
     check(&DEPTHWISE_BEFORE_JOIN, graphs, |_, found| {
         let groups = |op: &&Op| if let Op::Conv(conv) = op { Some(conv.groups) } else { None };
         let groups: Vec<_> = ops(found).iter().filter_map(groups).collect();
@@ -249,6 +265,7 @@ fn blocks_of_channels_are_selected_by_convolutions() {
     let repeated = Op::GatherChannels([[0, 5]; 16].concat());
     let cases = [
         ("a half", 32, Op::Channels { start: 16, end: 32 }, 1),
+        ("the second half of 64", 64, Op::Channels { start: 32, end: 64 }, 1),
         ("every other of 32", 32, every_other(32), 1),
         ("every other of 64", 64, every_other(64), 2),
         ("every other of 128", 128, every_other(128), 4),
