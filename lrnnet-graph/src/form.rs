@@ -75,8 +75,20 @@ impl Form {
             passes::REMOVE_IDENTITIES,
         ],
     );
+    /// As [`Self::DEPLOY`], but nothing splits channels: a convolution reads all of them, with weights of zero for those
+    /// of the other half. Of this form int8 models are made: integers are multiplied faster than bytes are gathered.
+    pub const DENSE: Self = Self::new(
+        "dense",
+        &[
+            passes::FOLD_BATCH_NORM,
+            passes::ABSORB_SHUFFLES,
+            passes::ABSORB_SPLITS,
+            passes::KEYS_AND_VALUES_FIRST,
+            passes::REMOVE_IDENTITIES,
+        ],
+    );
     /// Every form of this crate.
-    pub const ALL: &'static [Self] = &[Self::PLAIN, Self::DEPLOY, Self::BASIC, Self::BLOCKED];
+    pub const ALL: &'static [Self] = &[Self::PLAIN, Self::DEPLOY, Self::BASIC, Self::BLOCKED, Self::DENSE];
 
     /// The form `name`, which `passes` make of the plain form, in order. The name stands in the files' metadata.
     pub const fn new(name: &'static str, passes: &'static [Pass]) -> Self {
@@ -202,6 +214,8 @@ pub enum Precision {
     Fp32,
     /// float16, but for the context module's norms and products and the head.
     Fp16,
+    /// Weights of 8 bits and activations of 8 bits, but for the context module and the last layer, which are float32.
+    Int8,
 }
 
-words!(Precision, "precision", "fp32 or fp16", { Fp32 = "fp32", Fp16 = "fp16" });
+words!(Precision, "precision", "fp32, fp16 or int8", { Fp32 = "fp32", Fp16 = "fp16", Int8 = "int8" });

@@ -8,7 +8,7 @@
 //! ```text
 //! Settings --Config::new--> Config --Network::new--> Network --bind(Weights)--> Model --to_onnx--> bytes
 //!                                                                              |     ^                |
-//!                                                          rewrite(Form), to_half, with_outputs   ModelFile::parse
+//!                                                          rewrite(Form), to_half, to_int8, with_outputs   ModelFile::parse
 //! ```
 //!
 //! # From settings to a file
@@ -40,12 +40,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Three forms of one function
+//! # Forms of one function
 //!
 //! [`Form::PLAIN`] is node for node the paper. [`Form::DEPLOY`] is what is shipped, and [`Form::BASIC`] is for importers
 //! of older days. Both are made of the plain form by small [`passes`], each of which keeps the function; the plain form
 //! is the oracle they are tested against. A further form is a name and a list of passes, and passes are functions from
-//! [`Graph`](graph::Graph) to `Graph`: [`Form`] shows one. [`Model::to_half`] converts any form to float16.
+//! [`Graph`](graph::Graph) to `Graph`: [`Form`] shows one. [`Model::to_half`] converts any form to float16;
+//! [`Form::DENSE`] is the one that [`Model::to_int8`] is best given.
 //!
 //! Exporters that trace a program give none of these: their graph is as good as the runtime's optimiser finds out, and
 //! no two versions give the same one.
@@ -91,6 +92,7 @@ pub use form::{Form, Precision, RewriteError};
 pub use graph::{Dim, ElementType, Shape};
 pub use half::f16;
 pub use metadata::{ColorOrder, FormName, Metadata, MetadataError, ResizeRule, SelfTest, SelfTestRecord, Task};
-pub use model::{HalfError, Model, Network, Origin, OutputError};
+pub use model::{HalfError, Int8Error, Model, Network, Origin, OutputError, Ranges};
+pub use passes::Range;
 pub use tensor::{Constant, Tensor, Weights};
 pub use words::UnknownWord;

@@ -1,5 +1,7 @@
 //! A network together with weights that fit it.
 
+use std::collections::BTreeMap;
+
 use half::f16;
 
 use crate::bind::{BindError, Param, bind};
@@ -10,7 +12,7 @@ use crate::graph::{Graph, Op};
 use crate::metadata::{Metadata, SelfTest};
 use crate::network;
 use crate::onnx::{self, Opset};
-use crate::passes;
+use crate::passes::{self, Range};
 use crate::tensor::{Constant, Weights};
 
 /// A network without weights: the graph of a [`Config`].
@@ -121,6 +123,41 @@ impl Model {
         Ok(Self { graph, precision: Precision::Fp16, selftest: None, ..self.clone() })
     }
 
+    /// The names of the nodes between whose least and largest value [`to_int8`](Self::to_int8) has to know, in order of
+    /// evaluation. They are nodes of this form.
+    pub fn calibration_points(&self) -> Vec<&str> {
+        let points = passes::calibration_points(&self.graph).into_iter().map(|value| self.graph.node(value));
+        points.filter(|node| node.is_computed()).map(|node| node.name.as_str()).collect()
+    }
+
+    /// The same network with weights of 8 bits and, between convolutions, values of 8 bits: ONNX's QDQ form, which
+    /// engines without integer arithmetic compute as well.
+    ///
+    /// `ranges` says between what the values of each of the [`calibration_points`](Self::calibration_points) lie; what
+    /// leaves that is cut off. The context module and the last layer stay float32. [`Form::DENSE`] is meant for this, and
+    /// every form but the plain one can be converted, once; none can be made of what was converted. The file is written in
+    /// opset 13 at least, the first that has a scale for each output of a weight.
+    ///
+    /// # Errors
+    ///
+    /// The first point that has no range, or one that is none; the plain form; a model that is not in float32.
+    pub fn to_int8(&self, ranges: &Ranges) -> Result<Self, Int8Error> {
+        if self.form == Form::PLAIN || self.precision != Precision::Fp32 {
+            return Err(Int8Error::Order { form: self.form, precision: self.precision });
+        }
+        for name in self.calibration_points() {
+            let &[low, high] = ranges.get(name).ok_or_else(|| Int8Error::Missing { name: name.to_owned() })?;
+            if !(low <= high && (high - low).is_finite()) {
+                return Err(Int8Error::Range { name: name.to_owned(), low, high });
+            }
+        }
+        let graph = passes::to_int8(&self.graph, |value| {
+            let node = self.graph.node(value);
+            if node.op == Op::Input { self.config.normalization.range() } else { ranges[&node.name] }
+        });
+        Ok(Self { graph, precision: Precision::Int8, selftest: None, ..self.clone() })
+    }
+
     /// The same model with inner values as further outputs: for each pair, what the node of the second name computes,
     /// under the first. Such a value has the element type and the layout that this form gives it.
     ///
@@ -165,6 +202,7 @@ impl Model {
 
     /// The model as the bytes of an ONNX file; the same model and origin always give the same bytes.
     pub fn to_onnx(&self, opset: Opset, origin: &Origin) -> Vec<u8> {
+        let opset = if self.precision == Precision::Int8 { opset.max(Opset::FOR_INT8) } else { opset };
         onnx::encode(&passes::lower_shuffles(&self.graph), opset, &self.metadata(origin))
     }
 }
@@ -197,6 +235,49 @@ pub enum OutputError {
 }
 
 impl OutputError {
+    /// The sort of this error.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Argument
+    }
+}
+
+/// The least and the largest value of nodes, by name.
+pub type Ranges = BTreeMap<String, Range>;
+
+/// Why a model does not become int8.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Int8Error {
+    /// A form or a precision that is not converted.
+    #[error(
+        "a model in the form `{form}` and {precision} cannot be converted to int8; convert one in fp32 and another form \
+         than `plain`"
+    )]
+    Order {
+        /// The form it is in.
+        form: Form,
+        /// The precision it is in.
+        precision: Precision,
+    },
+    /// A node without a range.
+    #[error("the range of `{name}` is not known; calibrate the model in the form that is to be converted")]
+    Missing {
+        /// Name of the node.
+        name: String,
+    },
+    /// A range that values cannot have.
+    #[error("values of `{name}` cannot lie between {low} and {high}; expected two numbers in order")]
+    Range {
+        /// Name of the node.
+        name: String,
+        /// Its least value.
+        low: f32,
+        /// Its largest value.
+        high: f32,
+    },
+}
+
+impl Int8Error {
     /// The sort of this error.
     pub fn kind(&self) -> ErrorKind {
         ErrorKind::Argument

@@ -61,15 +61,15 @@ fn a_stranger_s_form_is_one_entry_of_public_and_own_passes() {
 
 #[test]
 fn forms_are_read_as_they_are_printed() {
-    assert_eq!(Form::ALL.iter().map(Form::to_string).collect::<Vec<_>>(), ["plain", "deploy", "basic", "blocked"]);
+    assert_eq!(Form::ALL.iter().map(Form::to_string).collect::<Vec<_>>(), ["plain", "deploy", "basic", "blocked", "dense"]);
     for form in Form::ALL {
         assert_eq!(form.to_string().parse(), Ok(*form));
         assert_eq!(file(&plain().rewrite(*form).unwrap()).metadata().form.as_str(), form.name());
     }
     let message = "fast".parse::<Form>().unwrap_err().to_string();
-    assert_eq!(message, "`fast` is not a form; expected plain, deploy, basic or blocked");
+    assert_eq!(message, "`fast` is not a form; expected plain, deploy, basic, blocked or dense");
     assert_eq!(format!("{:?}", Form::PLAIN), "Form { name: \"plain\", passes: [] }");
-    for precision in [Precision::Fp32, Precision::Fp16] {
+    for precision in [Precision::Fp32, Precision::Fp16, Precision::Int8] {
         assert_eq!(precision.to_string().parse(), Ok(precision));
     }
 }

@@ -148,7 +148,7 @@ fn entries_that_describe_no_network_are_refused() {
         ("power_iterations", "null", "`power_iterations` is null, but by the other entries it is 2"),
         ("power_iterations", "0", "number of power iterations 0"),
         ("form", "\"\"", "no name"),
-        ("precision", "\"fp8\"", "`fp8` is not a precision; expected fp32 or fp16"),
+        ("precision", "\"fp8\"", "`fp8` is not a precision; expected fp32, fp16 or int8"),
         ("class_names", "[\"only\"]", "1 classes"),
         ("class_names", &serde_json::to_string(&long).unwrap(), "300 classes"),
         ("palette", "[[0,0,0]]", "1 colours for 11 classes"),

@@ -156,6 +156,15 @@ pub struct Normalization {
 impl Normalization {
     /// ImageNet's statistics.
     pub const IMAGENET: Self = Self { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+
+    /// The least and the largest value of a normalised picture.
+    pub fn range(&self) -> [f32; 2] {
+        let extreme = |x: f32, pick: fn(f32, f32) -> f32| {
+            let values = self.mean.iter().zip(&self.std).map(|(mean, std)| (x - mean) / std);
+            values.reduce(pick).expect("there are three channels")
+        };
+        [extreme(0.0, f32::min), extreme(1.0, f32::max)]
+    }
 }
 
 words!(Variant, "variant", "a, b or c", { A = "a", B = "b", C = "c" });

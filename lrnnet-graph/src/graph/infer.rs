@@ -15,6 +15,8 @@ pub fn infer(op: &Op, operands: &[&Node]) -> Result<(Shape, ElementType), String
     let element = match op {
         Op::Cast(element) => *element,
         Op::ArgMax => ElementType::Int64,
+        Op::Quantize => quantized_element(operands)?,
+        Op::Dequantize => dequantized_element(operands)?,
         _ => match operands.iter().find(|o| o.element != first.element) {
             Some(other) => return Err(format!("element types {:?} and {:?}", first.element, other.element)),
             None => first.element,
@@ -27,7 +29,7 @@ fn result_shape(op: &Op, first: &Node, operands: &[&Node]) -> Result<Shape, Stri
     let x = &first.shape;
     match op {
         Op::Input | Op::Param(_) | Op::Constant(_) => Err("has no operands".into()),
-        Op::Relu | Op::Sqrt | Op::Cast(_) => Ok(x.clone()),
+        Op::Relu | Op::Sqrt | Op::Cast(_) | Op::Quantize | Op::Dequantize => Ok(x.clone()),
         Op::BatchNorm { .. } => {
             let [_, channels, ..] = x.as_slice() else { return Err("expected a channel axis".into()) };
             let fits = operands.len() == 5 && operands[1..].iter().all(|p| p.shape == [*channels]);
@@ -96,6 +98,38 @@ fn result_shape(op: &Op, first: &Node, operands: &[&Node]) -> Result<Shape, Stri
             let [n, _, h, w] = four(x)?;
             Ok(vec![n, h, w])
         }
+    }
+}
+
+/// The type that floats are rounded to.
+fn quantized_element(operands: &[&Node]) -> Result<ElementType, String> {
+    let [x, scale, zero] = operands else { return Err("expected a scale and a zero point".into()) };
+    let floats = [x.element, scale.element] == [ElementType::Float32; 2];
+    let one = scale.shape.is_empty() && zero.shape.is_empty();
+    match zero.element {
+        ElementType::Uint8 | ElementType::Int8 if floats && one => Ok(zero.element),
+        other => Err(format!("scale {:?} and zero point {:?} of {other}", scale.shape, zero.shape)),
+    }
+}
+
+/// The type of integers that are scaled: floats.
+fn dequantized_element(operands: &[&Node]) -> Result<ElementType, String> {
+    let [x, scale, zero @ ..] = operands else { return Err("expected a scale".into()) };
+    let fits = match scale.shape.as_slice() {
+        [] => true,
+        [rows] => x.shape.first() == Some(rows),
+        _ => false,
+    };
+    let integers = matches!(x.element, ElementType::Uint8 | ElementType::Int8 | ElementType::Int32);
+    let zero_fits = match zero {
+        [] => true,
+        [zero] => (&zero.shape, zero.element) == (&scale.shape, x.element),
+        _ => false,
+    };
+    if fits && integers && zero_fits && scale.element == ElementType::Float32 {
+        Ok(ElementType::Float32)
+    } else {
+        Err(format!("scale {:?} of {}", scale.shape, x.element))
     }
 }
 
@@ -296,5 +330,44 @@ mod tests {
         let mut graph = super::super::Graph::default();
         let [a, b] = [ElementType::Float16, ElementType::Float32].map(|e| graph.input("x", x.clone(), e));
         assert!(infer(&Op::Add, &[graph.node(a), graph.node(b)]).is_err());
+    }
+
+    #[test]
+    fn integers_have_a_scale_for_all_or_one_for_each_row() {
+        use ElementType::{Float16, Float32, Int8, Int32, Int64, Uint8};
+        let infer_of = |op: Op, operands: &[(&[usize], ElementType)]| {
+            let mut graph = super::super::Graph::default();
+            let values: Vec<_> = operands.iter().map(|(shape, e)| graph.input("x", fixed(shape), *e)).collect();
+            infer(&op, &values.iter().map(|&v| graph.node(v)).collect::<Vec<_>>()).map(|(_, element)| element)
+        };
+        let (x, one, rows): (&[usize], &[usize], &[usize]) = (&[4, 2, 3, 1], &[], &[4]);
+        let good: [(Op, Vec<(&[usize], ElementType)>, ElementType); 6] = [
+            (Op::Quantize, vec![(x, Float32), (one, Float32), (one, Uint8)], Uint8),
+            (Op::Quantize, vec![(x, Float32), (one, Float32), (one, Int8)], Int8),
+            (Op::Dequantize, vec![(x, Uint8), (one, Float32), (one, Uint8)], Float32),
+            (Op::Dequantize, vec![(x, Int8), (rows, Float32)], Float32),
+            (Op::Dequantize, vec![(rows, Int32), (rows, Float32)], Float32),
+            (Op::Dequantize, vec![(x, Int8), (rows, Float32), (rows, Int8)], Float32),
+        ];
+        for (op, operands, element) in good {
+            assert_eq!(infer_of(op.clone(), &operands), Ok(element), "{op:?} of {operands:?}");
+        }
+        let bad: [(Op, Vec<(&[usize], ElementType)>); 11] = [
+            (Op::Quantize, vec![(x, Float32), (one, Float32)]),
+            (Op::Quantize, vec![(x, Float32), (rows, Float32), (rows, Uint8)]),
+            (Op::Quantize, vec![(x, Float32), (one, Float32), (one, Int32)]),
+            (Op::Quantize, vec![(x, Float16), (one, Float32), (one, Uint8)]),
+            (Op::Dequantize, vec![(x, Uint8)]),
+            (Op::Dequantize, vec![(x, Float32), (one, Float32)]),
+            (Op::Dequantize, vec![(x, Int64), (one, Float32)]),
+            (Op::Dequantize, vec![(x, Uint8), (one, Float16)]),
+            (Op::Dequantize, vec![(x, Uint8), (one, Float32), (one, Int8)]),
+            (Op::Dequantize, vec![(x, Int8), (&[2], Float32)]),
+            (Op::Dequantize, vec![(x, Int8), (rows, Float32), (one, Int8)]),
+        ];
+        for (op, operands) in bad {
+            let found = infer_of(op.clone(), &operands);
+            assert!(found.is_err(), "{op:?} of {operands:?} gives {found:?}");
+        }
     }
 }

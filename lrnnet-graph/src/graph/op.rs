@@ -163,6 +163,11 @@ pub enum Op {
     ArgMax,
     /// Conversion to the node's element type.
     Cast(ElementType),
+    /// `x, scale, zero`: `x / scale`, rounded with ties to even, plus `zero`, kept within the range of `zero`'s type.
+    Quantize,
+    /// `x, scale[, zero]`: `(x - zero) scale` of integers, in float32. There is one scale, or one for each extent of the
+    /// first axis.
+    Dequantize,
 }
 
 #[cfg(test)]

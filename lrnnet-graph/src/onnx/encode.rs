@@ -168,6 +168,12 @@ impl Writer<'_> {
                 ("Resize", vec![string("coordinate_transformation_mode", "half_pixel"), string("mode", "linear")])
             }
             Op::ArgMax => ("ArgMax", vec![int("axis", 1), int("keepdims", 0)]),
+            Op::Quantize => ("QuantizeLinear", vec![]),
+            Op::Dequantize => {
+                // Without an axis ONNX takes the second.
+                let by_rows = self.graph.shape(node.inputs[1]).len() == 1;
+                ("DequantizeLinear", if by_rows { vec![int("axis", 0)] } else { vec![] })
+            }
             Op::Cast(element) => ("Cast", vec![int("to", DataType::from(*element) as usize)]),
         }
     }

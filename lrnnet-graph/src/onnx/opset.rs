@@ -2,7 +2,7 @@
 
 use crate::error_kind::ErrorKind;
 /// A version of ONNX's own operators that this crate can write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Opset(u8);
 
 impl Opset {
@@ -10,6 +10,8 @@ impl Opset {
     pub const MIN: u8 = 11;
     /// Newest version.
     pub const MAX: u8 = 21;
+    /// The first version in which a weight has a scale for each of its outputs.
+    pub const FOR_INT8: Self = Self(13);
 
     /// Checks a version.
     ///

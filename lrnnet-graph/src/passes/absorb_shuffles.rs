@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 
-use super::fold_batch_norm::push_conv;
+use super::convolution::{push_conv, weight_and_bias};
 use super::shuffle::shuffled;
 use crate::graph::{Conv, Graph, Node, Op, Value};
 use crate::tensor::Tensor;
@@ -106,7 +106,7 @@ fn absorb(graph: &mut Graph, node: &Node, operands: &[Placed]) -> Option<Placed>
         Op::Concat(1) => Some(concat(graph, node, operands)),
         Op::Add => residual_sum(graph, node, operands),
         Op::Conv(conv) if x.layout != Layout::InOrder && conv.groups == 1 => {
-            let (weight, bias) = weight_and_bias(graph, operands)?;
+            let (weight, bias) = constants(graph, operands)?;
             let weight = move_inputs(&weight, &x.places(graph));
             Some(Placed::in_order(push_conv(graph, node, x.value, *conv, weight, bias)))
         }
@@ -135,7 +135,7 @@ fn depthwise(graph: &mut Graph, node: &Node, conv: Conv, operands: &[Placed]) ->
     if conv.groups != places.len() {
         return None;
     }
-    let (weight, bias) = weight_and_bias(graph, operands)?;
+    let (weight, bias) = constants(graph, operands)?;
     if weight.shape()[0] != places.len() {
         return None;
     }
@@ -156,22 +156,14 @@ fn residual_sum(graph: &mut Graph, node: &Node, operands: &[Placed]) -> Option<P
     if y.layout != Layout::InOrder || width(graph, y.value) != places.len() {
         return None;
     }
-    let constants: Vec<_> = producer.inputs.iter().copied().map(Placed::in_order).collect();
-    let (weight, bias) = weight_and_bias(graph, &constants)?;
+    let (weight, bias) = weight_and_bias(graph, &producer.inputs)?;
     let (weight, bias) = (move_rows(&weight, &places), move_rows(&bias, &places));
     let moved = push_conv(graph, &producer, producer.inputs[0], conv, weight, bias);
     Some(Placed { value: graph.copy(node, &[x.value, moved]), layout: x.layout.clone() })
 }
 
-/// A convolution's constants, with a bias of zeros where it has none.
-fn weight_and_bias(graph: &Graph, operands: &[Placed]) -> Option<(Tensor, Tensor)> {
-    let constant = |operand: &Placed| graph.constant_of(operand.value).cloned();
-    let weight = constant(operands.get(1)?)?;
-    let bias = match operands.get(2) {
-        Some(operand) => constant(operand)?,
-        None => Tensor::from_fn([weight.shape()[0]], |_| 0.0),
-    };
-    Some((weight, bias))
+fn constants(graph: &Graph, operands: &[Placed]) -> Option<(Tensor, Tensor)> {
+    weight_and_bias(graph, &operands.iter().map(|operand| operand.value).collect::<Vec<_>>())
 }
 
 /// `moved[places[i]] = tensor[i]` along the first axis.

@@ -1,6 +1,7 @@
 //! Batch normalisation with fixed statistics is a scale and a shift per channel, which the convolution before it
 //! can do in its weight and bias.
 
+use super::convolution::push_conv;
 use crate::graph::{Conv, Graph, Node, Op, Value};
 use crate::tensor::Tensor;
 
@@ -91,11 +92,4 @@ impl Affine {
         let bias = Tensor::from_fn([c], |i| self.shift[i] as f32);
         push_conv(graph, &scaled, x, Conv::new([1, 1]).groups(c), weight, bias)
     }
-}
-
-/// A convolution that stands for `node`, with constants called as PyTorch would call them.
-pub fn push_conv(graph: &mut Graph, node: &Node, x: Value, conv: Conv, weight: Tensor, bias: Tensor) -> Value {
-    let weight = graph.constant(format!("{}.weight", node.name), weight);
-    let bias = graph.constant(format!("{}.bias", node.name), bias);
-    graph.push_for(node, Op::Conv(conv), &[x, weight, bias])
 }

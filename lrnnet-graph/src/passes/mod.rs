@@ -4,11 +4,14 @@
 //! passes can stand in any list and any order. Outputs keep their names, shapes and element types.
 
 mod absorb_shuffles;
+mod absorb_splits;
 mod basic;
 mod blocked;
+mod convolution;
 mod fold_batch_norm;
 mod half;
 mod products;
+mod quantize;
 mod shuffle;
 #[cfg(test)]
 mod tests;
@@ -16,6 +19,8 @@ mod tests;
 use std::fmt;
 
 pub(crate) use half::to_half;
+pub use quantize::Range;
+pub(crate) use quantize::{calibration_points, to_int8};
 pub(crate) use shuffle::lower_shuffles;
 
 use crate::graph::Graph;
@@ -56,6 +61,9 @@ pub const FOLD_BATCH_NORM: Pass = Pass::new("fold batch normalisation into convo
 
 /// Convolutions read channels from where a shuffle would have taken them, and put them where a residual sum has them.
 pub const ABSORB_SHUFFLES: Pass = Pass::new("absorb shuffles into weights", absorb_shuffles::run);
+
+/// Convolutions read all channels, with weights of zero for those that a split or a gather would have left out.
+pub const ABSORB_SPLITS: Pass = Pass::new("absorb splits into weights", absorb_splits::run);
 
 /// `(q K) V` becomes `q (K V)`.
 pub const KEYS_AND_VALUES_FIRST: Pass = Pass::new("multiply keys and values first", products::keys_and_values_first);

@@ -35,6 +35,13 @@ fn indices(shape: &[usize]) -> Vec<Vec<usize>> {
 
 /// The outputs for an input of `picture`, by name.
 pub fn outputs(graph: &Graph, picture: &Array) -> Vec<(String, Array)> {
+    let arrays = values(graph, picture);
+    let array = |value: Value| arrays[value.index()].clone();
+    graph.outputs().iter().map(|output| (output.name.clone(), array(output.value))).collect()
+}
+
+/// All values for an input of `picture`.
+pub fn values(graph: &Graph, picture: &Array) -> Vec<Array> {
     let mut arrays: Vec<Array> = Vec::new();
     for value in graph.values() {
         let node = graph.node(value);
@@ -44,13 +51,17 @@ pub fn outputs(graph: &Graph, picture: &Array) -> Vec<(String, Array)> {
             op => compute(op, &operands),
         };
         // The shape that the graph promises, for this picture.
-        let [batch, .., height, width] = picture.shape[..] else { panic!("no picture") };
+        let bytes = graph.nodes().iter().any(|node| node.op == Op::Input && node.element == crate::ElementType::Uint8);
+        let (batch, height, width) = match picture.shape[..] {
+            [batch, height, width, _] if bytes => (batch, height, width),
+            [batch, _, height, width] => (batch, height, width),
+            _ => panic!("no picture"),
+        };
         let promised: Vec<_> = node.shape.iter().map(|dim| dim.at(batch, height, width).unwrap()).collect();
         assert_eq!(array.shape, promised, "{}", node.name);
         arrays.push(array);
     }
-    let array = |value: Value| arrays[value.index()].clone();
-    graph.outputs().iter().map(|output| (output.name.clone(), array(output.value))).collect()
+    arrays
 }
 
 fn compute(op: &Op, operands: &[&Array]) -> Array {
@@ -114,9 +125,21 @@ fn compute(op: &Op, operands: &[&Array]) -> Array {
             })
         }
         Op::Reshape(target) => reshape(x, target),
+        Op::Cast(crate::ElementType::Float32) => x.clone(),
         Op::Cast(element) if element.is_float() => {
             let narrow = *element == crate::ElementType::Float16;
             Array::new(&x.shape, |i| if narrow { f16::from_f64(x.at(i)).to_f64() } else { x.at(i) })
+        }
+        Op::Quantize => {
+            let (step, zero) = (operands[1].data[0], operands[2].data[0]);
+            // Only bytes without sign are made.
+            Array::new(&x.shape, |i| ((x.at(i) / step).round_ties_even() + zero).clamp(0.0, 255.0))
+        }
+        Op::Dequantize => {
+            let of_row = |operand: &Array, i: &[usize]| operand.data[if operand.data.len() == 1 { 0 } else { i[0] }];
+            Array::new(&x.shape, |i| {
+                (x.at(i) - operands.get(2).map_or(0.0, |zero| of_row(zero, i))) * of_row(operands[1], i)
+            })
         }
         other => panic!("no test evaluates {other:?}"),
     }
@@ -126,6 +149,9 @@ fn constant_array(constant: &Constant) -> Array {
     let data = match constant {
         Constant::Float32(tensor) => tensor.data().iter().map(|&v| f64::from(v)).collect(),
         Constant::Float16(tensor) => tensor.data().iter().map(|v| v.to_f64()).collect(),
+        Constant::Uint8(tensor) => tensor.data().iter().map(|&v| f64::from(v)).collect(),
+        Constant::Int8(tensor) => tensor.data().iter().map(|&v| f64::from(v)).collect(),
+        Constant::Int32(tensor) => tensor.data().iter().map(|&v| f64::from(v)).collect(),
         other => panic!("no test evaluates {:?}", other.element()),
     };
     Array { shape: constant.shape().to_vec(), data }

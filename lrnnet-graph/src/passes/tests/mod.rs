@@ -2,7 +2,9 @@
 
 mod blocked;
 mod evaluate;
+mod int8;
 mod random;
+mod splits;
 
 use super::*;
 use crate::graph::{Arithmetic, Conv, ElementType, Extent, Node, Op, Role, Value};
@@ -117,6 +119,7 @@ fn all_passes_keep_the_function_of_graphs_by_chance() {
     for pass in [
         FOLD_BATCH_NORM,
         ABSORB_SHUFFLES,
+        ABSORB_SPLITS,
         KEYS_AND_VALUES_FIRST,
         REMOVE_IDENTITIES,
         FOLD_CONSTANTS,
