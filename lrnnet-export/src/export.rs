@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use lrnnet_graph::onnx::Opset;
 use lrnnet_graph::{
-    BindError, Config, Context, Form, HalfError, Model, Network, Origin, Precision, RewriteError, SelfTest, Weights,
+    BindError, Config, Context, Form, HalfError, Int8Error, Model, Network, Origin, Precision, Ranges, RewriteError,
+    SelfTest, Weights,
 };
 
 use crate::ErrorKind;
@@ -22,6 +23,8 @@ pub struct Plan {
     pub form: Form,
     /// Element type of weights and of what is computed from them.
     pub precision: Precision,
+    /// What [`calibrate`](crate::calibrate) found for this form, which int8 needs and nothing else.
+    pub ranges: Ranges,
     /// Version of ONNX's operators.
     pub opset: Opset,
     /// Whether the model is run against the plain form.
@@ -31,13 +34,35 @@ pub struct Plan {
 impl Plan {
     /// The deploy form in float32, verified.
     pub fn new(config: Config) -> Self {
-        Self { config, form: Form::DEPLOY, precision: Precision::Fp32, opset: Opset::default(), verify: true }
+        Self {
+            config,
+            form: Form::DEPLOY,
+            precision: Precision::Fp32,
+            ranges: Ranges::new(),
+            opset: Opset::default(),
+            verify: true,
+        }
+    }
+
+    /// The weights in `file`, as far as this network has them.
+    pub(crate) fn weights(&self, file: WeightFile) -> Result<Weights, WeightsError> {
+        let mut weights = file.into_weights()?;
+        if !matches!(self.config.context, Context::SingularVectors { .. }) {
+            // Of all contexts only this one starts an iteration, but the contract names the vector for all of them.
+            weights.remove("svn.u0");
+        }
+        Ok(weights)
     }
 
     /// The model that this plan makes of `weights`.
     pub(crate) fn model(&self, config: Config, weights: Weights) -> Result<Model, ModelError> {
         let model = Network::new(config).bind(weights)?.rewrite(self.form)?;
-        Ok(if self.precision == Precision::Fp16 { model.to_half()? } else { model })
+        match self.precision {
+            Precision::Fp16 => Ok(model.to_half()?),
+            Precision::Int8 if self.opset < Opset::FOR_INT8 => Err(ModelError::Opset(self.opset)),
+            Precision::Int8 => Ok(model.to_int8(&self.ranges)?),
+            _ => Ok(model),
+        }
     }
 }
 
@@ -62,11 +87,7 @@ pub struct Exported {
 pub fn export(file: WeightFile, plan: &Plan) -> Result<Exported, ExportError> {
     let path = file.path().to_owned();
     let origin = Origin { weights_sha256: file.sha256().to_owned(), exporter: EXPORTER.to_owned() };
-    let mut weights = file.into_weights()?;
-    if !matches!(plan.config.context, Context::SingularVectors { .. }) {
-        // Of all contexts only this one starts an iteration, but the contract names the vector for all of them.
-        weights.remove("svn.u0");
-    }
+    let weights = plan.weights(file)?;
     let model =
         plan.model(plan.config.clone(), weights.clone()).map_err(|source| ExportError::Model { path, source })?;
     let bytes = model.to_onnx(plan.opset, &origin);
@@ -95,6 +116,12 @@ pub enum ModelError {
     /// One is too large for float16.
     #[error(transparent)]
     Half(#[from] HalfError),
+    /// Ranges are missing or wrong.
+    #[error(transparent)]
+    Int8(#[from] Int8Error),
+    /// Operators that have no scale for each output of a weight.
+    #[error("int8 needs opset {} or later; opset {} has one scale for a whole weight", Opset::FOR_INT8.version(), .0.version())]
+    Opset(Opset),
 }
 
 impl ModelError {
@@ -102,7 +129,7 @@ impl ModelError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Bind(_) => ErrorKind::Weights,
-            Self::Rewrite(_) | Self::Half(_) => ErrorKind::Argument,
+            Self::Rewrite(_) | Self::Half(_) | Self::Int8(_) | Self::Opset(_) => ErrorKind::Argument,
         }
     }
 }

@@ -34,6 +34,7 @@
 //!
 //! Each error type says what failed and what was expected, and has a `kind()`: an [`ErrorKind`], the same few for all.
 
+mod calibrate;
 mod choices;
 mod class_file;
 mod clues;
@@ -43,6 +44,7 @@ mod note;
 mod verify;
 pub mod weights;
 
+pub use calibrate::{Calibrated, CalibrationError, Samples, calibrate};
 pub use choices::{ChoiceError, Choices, Settled, SizeChoice};
 pub use class_file::{ClassFileError, read_classes};
 pub use clues::Clues;

@@ -39,6 +39,20 @@ pub enum Note {
         /// The one that the weights name.
         said: Normalization,
     },
+    /// Some of the calibration pictures are equal.
+    CalibrationRepeats {
+        /// How many there are.
+        pictures: usize,
+        /// How many of them differ.
+        different: usize,
+    },
+    /// There are few calibration pictures.
+    CalibrationFew {
+        /// How many different ones there are.
+        different: usize,
+        /// How many there should be.
+        wanted: usize,
+    },
 }
 
 impl fmt::Display for Note {
@@ -71,6 +85,13 @@ impl fmt::Display for Note {
                 channels(asked.std),
                 channels(said.mean),
                 channels(said.std)
+            ),
+            Self::CalibrationRepeats { pictures, different } => {
+                write!(f, "only {different} of {pictures} calibration pictures differ")
+            }
+            Self::CalibrationFew { different, wanted } => write!(
+                f,
+                "calibrated on {different} different pictures: what they do not show is cut off; {wanted} or more are better"
             ),
         }
     }

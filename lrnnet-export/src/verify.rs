@@ -146,7 +146,7 @@ pub(crate) fn run(
 }
 
 /// The size of a static graph; for a dynamic one, that of training as nearly as it can be fed.
-fn picture_size(config: &Config) -> Size {
+pub(crate) fn picture_size(config: &Config) -> Size {
     match config.size {
         InputSize::Static { height, width, .. } => Size::new(height, width),
         InputSize::Dynamic => {
@@ -156,13 +156,13 @@ fn picture_size(config: &Config) -> Size {
     }
 }
 
-fn with(config: &Config, change: impl FnOnce(&mut lrnnet_graph::Settings)) -> Result<Config, ConfigError> {
+pub(crate) fn with(config: &Config, change: impl FnOnce(&mut lrnnet_graph::Settings)) -> Result<Config, ConfigError> {
     let mut settings = (**config).clone();
     change(&mut settings);
     Config::new(settings)
 }
 
-fn encode(model: &Bound, plan: &Plan) -> Vec<u8> {
+pub(crate) fn encode(model: &Bound, plan: &Plan) -> Vec<u8> {
     model.to_onnx(plan.opset, &Origin { weights_sha256: String::new(), exporter: String::new() })
 }
 

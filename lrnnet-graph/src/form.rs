@@ -83,6 +83,7 @@ impl Form {
             passes::FOLD_BATCH_NORM,
             passes::ABSORB_SHUFFLES,
             passes::ABSORB_SPLITS,
+            passes::MOVE_BIASES,
             passes::KEYS_AND_VALUES_FIRST,
             passes::REMOVE_IDENTITIES,
         ],

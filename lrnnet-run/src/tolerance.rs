@@ -32,10 +32,14 @@ impl Tolerance {
     /// Of float16.
     pub const FP16: Self = Self { logits: 2e-2, pixels: 0.995 };
 
+    /// Of int8.
+    pub const INT8: Self = Self { logits: 0.25, pixels: 0.97 };
+
     /// Of a model of this precision.
     pub fn of(precision: Precision) -> Self {
         match precision {
             Precision::Fp32 => Self::FP32,
+            Precision::Int8 => Self::INT8,
             // What float16 needs; a narrower type would not pass with it.
             _ => Self::FP16,
         }

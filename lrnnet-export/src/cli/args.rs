@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use lrnnet_export::Samples;
 use lrnnet_graph::onnx::{Opset, OpsetError};
 use lrnnet_graph::{Block, Context, Form, Head, InputKind, Variant};
 use lrnnet_run::Size;
@@ -89,11 +90,21 @@ pub struct ConvertArgs {
     /// Store weights and compute in float16, but for norms and sums; inputs and outputs keep their types
     #[arg(long)]
     pub half: bool,
+    /// Store weights and compute in 8 bits, but for the context module and the last layer; needs --calibration
+    #[arg(long, conflicts_with = "half", requires = "calibration")]
+    pub int8: bool,
+    /// Folder of pictures as the model will see them, on which the ranges of int8 are measured; labels are not needed
+    #[arg(long, requires = "int8", value_name = "DIR")]
+    pub calibration: Option<PathBuf>,
+    /// Pictures of that folder to measure on, evenly spread over it
+    #[arg(long, requires = "int8", default_value_t = Samples::DEFAULT, value_name = "N", value_parser = parse_samples)]
+    pub samples: usize,
     /// How the graph is written down: deploy (folded, fast), blocked (faster in ONNX Runtime on an x86 CPU, slower in
-    /// tract), plain (node for node the paper) or basic (folded, for older importers such as OpenCV 4.6, which also needs
-    /// --opset 11)
-    #[arg(long, default_value_t = Form::DEPLOY, value_name = "FORM")]
-    pub form: Form,
+    /// tract), plain (node for node the paper), basic (folded, for older importers such as OpenCV 4.6, which also needs
+    /// --opset 11) or dense (folded, without splits)
+    /// [default: deploy, and dense for int8]
+    #[arg(long, value_name = "FORM")]
+    pub form: Option<Form>,
     /// Version of ONNX's operators, 11 to 21
     #[arg(long, default_value = "17", value_parser = parse_opset, value_name = "N")]
     pub opset: Opset,
@@ -106,6 +117,11 @@ fn parse_opset(text: &str) -> Result<Opset, String> {
     let version =
         text.parse().map_err(|_| format!("`{text}` is no version; expected {} to {}", Opset::MIN, Opset::MAX))?;
     Opset::new(version).map_err(|error: OpsetError| error.to_string())
+}
+
+fn parse_samples(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| format!("`{text}` is no number of pictures; expected one from 1"))
 }
 
 fn parse_channels(text: &str) -> Result<[f32; 3], String> {
@@ -140,6 +156,8 @@ mod tests {
             "w.pth -o m.onnx --imgsz 512x1024 --batch 8",
             "w.pth -o m.onnx --mean 0.5,0.5,0.5 --std 0.25,0.25,1",
             "w.pth -o m.onnx --dynamic --half --form plain --opset 18 --no-verify",
+            "w.pth -o m.onnx --int8 --calibration pictures",
+            "w.pth -o m.onnx --int8 --calibration pictures --samples 100 --form deploy",
             "inspect m.onnx --json",
             "list w.safetensors",
         ];
@@ -165,6 +183,11 @@ mod tests {
             "w.pth -o m.onnx --form fast",
             "w.pth -o m.onnx --opset 10",
             "w.pth -o m.onnx --opset x",
+            "w.pth -o m.onnx --int8",
+            "w.pth -o m.onnx --calibration pictures",
+            "w.pth -o m.onnx --samples 10",
+            "w.pth -o m.onnx --int8 --calibration pictures --samples 0",
+            "w.pth -o m.onnx --int8 --calibration pictures --half",
             "inspect",
             "inspect m.onnx -o x",
         ];
@@ -179,7 +202,8 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_documentation() {
         let args = parse("w.pth -o m.onnx").unwrap().convert.unwrap();
-        assert_eq!((args.head, args.input, args.form), (Head::ClassMap, InputKind::F32Nchw, Form::DEPLOY));
+        assert_eq!((args.head, args.input, args.form), (Head::ClassMap, InputKind::F32Nchw, None));
         assert_eq!((args.opset.version(), args.half, args.no_verify, args.dynamic), (17, false, false, false));
+        assert_eq!((args.int8, args.calibration, args.samples), (false, None, 32));
     }
 }

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use lrnnet_export::weights::read_weights;
-use lrnnet_export::{Choices, Clues, Plan, SizeChoice, export, read_classes};
-use lrnnet_graph::{Classes, Config, InputSize, Normalization, Precision};
+use indicatif::{ProgressBar, ProgressStyle};
+use lrnnet_export::weights::{WeightFile, read_weights};
+use lrnnet_export::{Choices, Clues, Plan, Samples, SizeChoice, calibrate, export, read_classes};
+use lrnnet_graph::{Classes, Config, Form, InputSize, Normalization, Precision, Ranges};
 
 use super::args::ConvertArgs;
 use super::failure::Failure;
@@ -35,8 +36,16 @@ pub fn run(args: ConvertArgs) -> Result<(), Failure> {
         let remedy = hints::flags(note).map_or(String::new(), |flags| format!(" (choose with {flags})"));
         eprintln!("note: {note}{remedy}");
     }
-    let precision = if args.half { Precision::Fp16 } else { Precision::Fp32 };
-    let plan = Plan { config: settled.config, form: args.form, precision, opset: args.opset, verify: !args.no_verify };
+    let (precision, form) = match (args.half, args.int8) {
+        (true, _) => (Precision::Fp16, Form::DEPLOY),
+        (_, true) => (Precision::Int8, Form::DENSE),
+        _ => (Precision::Fp32, Form::DEPLOY),
+    };
+    let (form, verify) = (args.form.unwrap_or(form), !args.no_verify);
+    let mut plan = Plan { form, precision, opset: args.opset, verify, ..Plan::new(settled.config) };
+    if let Some(folder) = &args.calibration {
+        plan.ranges = measured(&file, &plan, folder, args.samples)?;
+    }
     if args.half && plan.verify {
         eprintln!("note: most CPUs only emulate float16, so verifying may take a minute (--no-verify skips it)");
     }
@@ -52,6 +61,22 @@ pub fn run(args: ConvertArgs) -> Result<(), Failure> {
     written.with_context(|| format!("cannot write `{}`", args.output.display())).map_err(Failure::Output)?;
     eprintln!("wrote {}: {}, {} bytes", args.output.display(), describe(&plan.config), exported.bytes.len());
     Ok(())
+}
+
+/// The ranges of the network inside, on pictures of `folder`.
+fn measured(file: &WeightFile, plan: &Plan, folder: &Path, samples: usize) -> Result<Ranges, Failure> {
+    let samples = Samples::of(folder, samples)?;
+    let style = ProgressStyle::with_template("calibrating {bar:40} {pos}/{len}").expect("the template is constant");
+    // Hidden where standard error is no terminal.
+    let bar = ProgressBar::new(samples.files().len() as u64).with_style(style);
+    let calibrated = calibrate(file, plan, &samples, &mut |done| bar.set_position(done as u64));
+    bar.finish_and_clear();
+    let calibrated = calibrated?;
+    for note in &calibrated.notes {
+        eprintln!("note: {note}");
+    }
+    eprintln!("calibrated on {} pictures", samples.files().len());
+    Ok(calibrated.ranges)
 }
 
 /// A list of classes that is known by its name, or else one in a file.

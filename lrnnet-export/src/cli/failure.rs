@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use lrnnet_export::weights::WeightsError;
-use lrnnet_export::{ChoiceError, ClassFileError, ErrorKind, ExportError, InspectError};
+use lrnnet_export::{CalibrationError, ChoiceError, ClassFileError, ErrorKind, ExportError, InspectError};
 
 use super::hints;
 
@@ -51,4 +51,4 @@ macro_rules! by_kind {
     };
 }
 
-by_kind!(WeightsError, ChoiceError, ClassFileError, ExportError, InspectError);
+by_kind!(CalibrationError, WeightsError, ChoiceError, ClassFileError, ExportError, InspectError);

@@ -202,9 +202,12 @@ impl Writer<'_> {
         bytes: &[u8],
     ) -> String {
         let values: Vec<_> = values.iter().map(ToString::to_string).collect();
-        let name = format!("{kind}:{}", values.join(","));
-        self.operands.entry(name.clone()).or_insert_with(|| tensor(&name, dims.to_vec(), element, bytes.to_vec()));
-        name
+        let key = format!("{kind}:{}", values.join(","));
+        // A name is stored at every use, so a long list has a number.
+        let number = self.operands.len();
+        let name = || if values.len() > 64 { format!("{kind}#{number}") } else { key.clone() };
+        let make = || tensor(&name(), dims.to_vec(), element, bytes.to_vec());
+        self.operands.entry(key.clone()).or_insert_with(make).name().to_owned()
     }
 }
 

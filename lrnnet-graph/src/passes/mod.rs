@@ -10,6 +10,7 @@ mod blocked;
 mod convolution;
 mod fold_batch_norm;
 mod half;
+mod move_biases;
 mod products;
 mod quantize;
 mod shuffle;
@@ -64,6 +65,9 @@ pub const ABSORB_SHUFFLES: Pass = Pass::new("absorb shuffles into weights", abso
 
 /// Convolutions read all channels, with weights of zero for those that a split or a gather would have left out.
 pub const ABSORB_SPLITS: Pass = Pass::new("absorb splits into weights", absorb_splits::run);
+
+/// Pointwise convolutions have the bias of what they alone read.
+pub const MOVE_BIASES: Pass = Pass::new("move biases into pointwise convolutions", move_biases::run);
 
 /// `(q K) V` becomes `q (K V)`.
 pub const KEYS_AND_VALUES_FIRST: Pass = Pass::new("multiply keys and values first", products::keys_and_values_first);

@@ -37,7 +37,15 @@ pub fn calibration_points(graph: &Graph) -> Vec<Value> {
 pub fn to_int8(graph: &Graph, range: impl Fn(Value) -> Range) -> Graph {
     let plan = Plan::of(graph);
     let scales = plan.scales(range);
-    let mut writer = Writer { graph, plan, scales, operands: HashMap::new(), bytes: HashMap::new(), planes: None };
+    let mut writer = Writer {
+        graph,
+        plan,
+        scales,
+        operands: HashMap::new(),
+        zeros: HashMap::new(),
+        bytes: HashMap::new(),
+        planes: None,
+    };
     graph.rewrite(|new, value, inputs| writer.write(new, value, inputs))
 }
 
@@ -47,6 +55,8 @@ struct Writer<'g> {
     scales: BTreeMap<Value, Scale>,
     /// Scale and zero point as values of the new graph, by the first value that has them.
     operands: HashMap<Value, [Value; 2]>,
+    /// Zero points of the new graph.
+    zeros: HashMap<u8, Value>,
     /// The bytes that a value of the new graph is made of.
     bytes: HashMap<Value, Value>,
     /// The picture's bytes in the new graph.
@@ -121,9 +131,11 @@ impl Writer<'_> {
     fn operands(&mut self, new: &mut Graph, value: Value) -> [Value; 2] {
         let (first, Scale { step, zero }) = (self.plan.scale_of(value), self.scale(value));
         *self.operands.entry(first).or_insert_with(|| {
-            let name = &self.graph.node(first).name;
-            let step = new.constant(format!("{name}.step"), Tensor::from_fn([], |_| step));
-            [step, new.constant(format!("{name}.zero"), Tensor::from_fn([], |_| zero))]
+            let step = new.constant(format!("{}.step", self.graph.node(first).name), Tensor::from_fn([], |_| step));
+            let zeros = &mut self.zeros;
+            let zero =
+                zeros.entry(zero).or_insert_with(|| new.constant(format!("zero{zero}"), Tensor::from_fn([], |_| zero)));
+            [step, *zero]
         })
     }
 
@@ -147,6 +159,9 @@ impl Writer<'_> {
         let steps = Tensor::from_fn([outputs], |out| filters[out].step);
         let weight_step = new.constant(format!("{}.weight.step", node.name), steps);
         let weight = new.push_beside(node, "weight.float", Op::Dequantize, &[weight, weight_step]);
+        if filters.iter().all(|filter| filter.bias == 0) {
+            return new.push_for(node, Op::Conv(conv), &[inputs[0], weight]);
+        }
         let bias = new.constant(format!("{}.bias", node.name), Tensor::from_fn([outputs], |out| filters[out].bias));
         let bias_step = Tensor::from_fn([outputs], |out| filters[out].step * step);
         let bias_step = new.constant(format!("{}.bias.step", node.name), bias_step);

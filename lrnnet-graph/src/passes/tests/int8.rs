@@ -53,7 +53,9 @@ fn graphs_by_chance_keep_their_function_within_a_few_steps() {
 /// `relu(conv(x))`, then a convolution whose result is an output.
 fn chain() -> Graph {
     made(false, |g, r, x| {
-        let y = conv(g, r, x, 8, Conv::new([3, 3]));
+        let weight = g.constant("weight", r.tensor(&[8, 6, 3, 3], -1.0, 1.0));
+        let bias = g.constant("bias", r.tensor(&[8], -1.0, 1.0));
+        let y = g.push("conv", Op::Conv(Conv::new([3, 3])), &[x, weight, bias]);
         let y = g.push("relu", Op::Relu, &[y]);
         conv(g, r, y, 4, Conv::new([1, 1]))
     })

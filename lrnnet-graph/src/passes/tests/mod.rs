@@ -120,6 +120,7 @@ fn all_passes_keep_the_function_of_graphs_by_chance() {
         FOLD_BATCH_NORM,
         ABSORB_SHUFFLES,
         ABSORB_SPLITS,
+        MOVE_BIASES,
         KEYS_AND_VALUES_FIRST,
         REMOVE_IDENTITIES,
         FOLD_CONSTANTS,

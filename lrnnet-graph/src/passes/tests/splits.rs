@@ -57,3 +57,41 @@ fn the_dense_form_has_no_split() {
         assert!(!split, "{name}: {sources:?}");
     }
 }
+
+/// A convolution with a bias, then another one.
+fn biased(first: Conv, second: Conv, between: fn(&mut Graph, Value) -> Value) -> Graph {
+    made(false, |g, r, x| {
+        let weight = g.constant("first.weight", r.tensor(&[6, 6 / first.groups, first.kernel[0], 3], -1.0, 1.0));
+        let bias = g.constant("first.bias", r.tensor(&[6], -1.0, 1.0));
+        let y = g.push("first", Op::Conv(first), &[x, weight, bias]);
+        let y = between(g, y);
+        conv(g, r, y, 4, second)
+    })
+}
+
+#[test]
+fn biases_move_into_pointwise_convolutions_that_alone_read_them() {
+    let biases = |found: &Graph| -> Vec<usize> {
+        let convs = found.nodes().iter().filter(|node| matches!(node.op, Op::Conv(_)));
+        convs.map(|node| node.inputs.len() - 2).collect()
+    };
+    let (wide, pointwise) = (Conv::new([3, 3]), Conv::new([1, 1]));
+    let moved = named(vec![
+        ("depthwise", biased(wide.groups(6), pointwise, |_, x| x)),
+        ("dense", biased(wide.dilation(2), pointwise.stride(2), |_, x| x)),
+    ]);
+    check(&MOVE_BIASES, moved, |_, found| biases(found) == [0, 1]);
+    let kept = named(vec![
+        ("not pointwise", biased(wide, wide, |_, x| x)),
+        ("grouped", biased(wide, pointwise.groups(2), |_, x| x)),
+        ("a relu between", biased(wide, pointwise, |g, x| g.push("relu", Op::Relu, &[x]))),
+        (
+            "read by two",
+            biased(wide, pointwise, |g, x| {
+                g.output("first", x);
+                x
+            }),
+        ),
+    ]);
+    check(&MOVE_BIASES, kept, |graph, found| graph == found);
+}
