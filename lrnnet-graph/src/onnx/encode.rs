@@ -79,7 +79,8 @@ impl Writer<'_> {
         NodeProto {
             input: inputs,
             output: vec![self.name(value).to_owned()],
-            name: Some(node.name.clone()),
+            // There are more conversions than anything else in an int8 file, and their results have names.
+            name: (!matches!(node.op, Op::Quantize | Op::Dequantize)).then(|| node.name.clone()),
             op_type: Some(op_type.into()),
             attribute,
         }

@@ -40,6 +40,7 @@ impl<'g> Plan<'g> {
         let scale_of = graph.values().collect();
         let mut plan = Self { graph, picture: Picture::of(graph, &readers), readers, roles, scale_of };
         graph.values().for_each(|value| plan.assign(value));
+        graph.values().for_each(|value| plan.read(value));
         graph.values().collect::<Vec<_>>().into_iter().rev().for_each(|value| plan.clip(value));
         graph.values().for_each(|value| plan.join(value));
         plan
@@ -122,19 +123,32 @@ impl<'g> Plan<'g> {
         self.is_picture(value) || (op && node.arithmetic == Arithmetic::AsModel)
     }
 
-    /// Says what becomes of `value`, after all of its operands.
+    /// Says whether `value` is computed of bytes, after all of its operands.
     fn assign(&mut self, value: Value) {
         let node = self.graph.node(value);
-        let operands = || node.inputs.iter().all(|&operand| self.role(operand).bytes);
+        let of_bytes = |operand: &Value| self.role(*operand).of_bytes;
         let of_bytes = match node.op {
+            Op::Input => self.feeds_integers(value),
             Op::Conv(_) => self.is_integer_conv(value),
-            _ => self.is_picture(value) || (node.is_computed() && self.is_capable(value) && operands()),
+            // What is added to bytes becomes bytes.
+            Op::Add => self.is_capable(value) && node.inputs.iter().any(of_bytes),
+            _ => node.is_computed() && self.is_capable(value) && node.inputs.iter().all(of_bytes),
         };
-        let read = self
-            .readers(value)
-            .iter()
-            .any(|&reader| self.is_integer_conv(reader) && self.graph.node(reader).inputs[0] == value);
-        self.roles[value.index()] = Role { of_bytes, bytes: of_bytes || read, clipped: false };
+        self.roles[value.index()].of_bytes = of_bytes || self.is_picture(value);
+    }
+
+    /// Says whether `value` becomes bytes, because it is computed of bytes or because integers are computed of it.
+    fn read(&mut self, value: Value) {
+        let is_sum = |reader: Value| self.graph.node(reader).op == Op::Add && !self.is_picture(reader);
+        let added = |&reader: &Value| is_sum(reader) && self.role(reader).of_bytes;
+        let bytes = self.role(value).of_bytes || self.feeds_integers(value) || self.readers(value).iter().any(added);
+        self.roles[value.index()].bytes = bytes;
+    }
+
+    /// Whether a convolution of integers reads `value`.
+    fn feeds_integers(&self, value: Value) -> bool {
+        let reads = |&reader: &Value| self.is_integer_conv(reader) && self.graph.node(reader).inputs[0] == value;
+        self.readers(value).iter().any(reads)
     }
 
     /// Says whether only what is above zero is read of `value`, after all of its readers.
