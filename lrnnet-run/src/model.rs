@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use lrnnet_graph::onnx::{FileError, ModelFile, Port};
-use lrnnet_graph::{ElementType, InputKind, Metadata, STRIDE};
+use lrnnet_graph::{ElementType, InputKind, Metadata, Precision, STRIDE};
 
 use crate::ErrorKind;
 use crate::size::Size;
@@ -83,6 +83,9 @@ impl OutputPort {
 
 /// What the built-in model is called in messages.
 const BUILTIN: &str = "compiled into the program";
+/// What the one in int8 is called.
+#[cfg(feature = "builtin-model")]
+const BUILTIN_INT8: &str = "compiled into the program in int8";
 
 /// A model that was read, understood and found to be one that this program can feed.
 #[derive(Clone, Debug)]
@@ -105,10 +108,27 @@ impl Model {
     ///
     /// In a build without the feature `builtin-model`: that there is none.
     pub fn builtin() -> Result<Self, ModelError> {
+        Self::builtin_in(Precision::Fp32)
+    }
+
+    /// The same network in another precision: int8, whose values move between what the training pictures showed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`builtin`](Self::builtin), and for a precision in which there is none.
+    pub fn builtin_in(precision: Precision) -> Result<Self, ModelError> {
         #[cfg(feature = "builtin-model")]
-        return Self::from_bytes(BUILTIN, include_bytes!("../../models/lrnnet-c-camvid.onnx").as_slice());
+        let found: Option<(&str, &[u8])> = match precision {
+            Precision::Fp32 => Some((BUILTIN, include_bytes!("../../models/lrnnet-c-camvid.onnx"))),
+            Precision::Int8 => Some((BUILTIN_INT8, include_bytes!("../../models/lrnnet-c-camvid-int8.onnx"))),
+            _ => None,
+        };
         #[cfg(not(feature = "builtin-model"))]
-        Err(ModelError { name: BUILTIN.to_owned(), problem: ModelProblem::NotBuiltIn })
+        let found: Option<(&str, &[u8])> = None;
+        match found {
+            Some((name, bytes)) => Self::from_bytes(name, bytes),
+            None => Err(ModelError { name: BUILTIN.to_owned(), problem: ModelProblem::NotBuiltIn(precision) }),
+        }
     }
 
     /// Reads the model file at `path`.
@@ -293,9 +313,11 @@ impl ModelError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelProblem {
-    /// There is no built-in model in this build.
-    #[error("this build has no model of its own (the crate feature `builtin-model`); name a model file")]
-    NotBuiltIn,
+    /// There is no built-in model in this build, or none in this precision.
+    #[error(
+        "this build has no model of its own in {0} (the crate feature `builtin-model` has fp32 and int8); name a model file"
+    )]
+    NotBuiltIn(Precision),
     /// No output gives classes.
     #[error("its outputs {0:?} give no classes; expected one of class_map, logits and logits8")]
     NoClasses(Vec<String>),

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use lrnnet_graph::Precision;
 use lrnnet_run::engine::{self, EngineOptions};
 use lrnnet_run::selftest::{self, Verdict};
 use lrnnet_run::{Device, Model};
@@ -22,21 +23,27 @@ fn sha256(bytes: &[u8]) -> String {
 fn hashes_are_those_of_the_files() {
     let sums = String::from_utf8(read("SHA256SUMS")).unwrap();
     let lines: Vec<_> = sums.lines().filter_map(|line| line.split_once("  ")).collect();
-    assert_eq!(lines.len(), 2, "{sums}");
+    assert_eq!(lines.len(), 3, "{sums}");
     for (sum, name) in lines {
         assert_eq!(sum, sha256(&read(name)), "{name}: run `cargo xtask model`");
     }
 }
 
 #[test]
-fn the_builtin_model_is_made_of_the_weights_and_does_what_it_did_at_export() {
-    let model = Model::builtin().unwrap();
-    assert_eq!(model.metadata().weights_sha256, sha256(&read("lrnnet-c-camvid.safetensors")));
-    for device in [Device::TRACT, Device::CPU] {
-        let options = EngineOptions::default();
-        let mut opened = engine::open(&model, device, &options, &|_| ())
-            .unwrap_or_else(|e| panic!("{device}: {e:?}\nrun `cargo xtask test`"));
-        let verdict = selftest::run(&model, opened.engine.as_mut()).unwrap();
-        assert!(matches!(verdict, Verdict::Equal | Verdict::AtNearTies { .. }), "{device}: {verdict:?}");
+fn the_builtin_models_are_made_of_the_weights_and_do_what_they_did_at_export() {
+    for precision in [Precision::Fp32, Precision::Int8] {
+        let model = Model::builtin_in(precision).unwrap();
+        assert_eq!(model.metadata().precision, precision);
+        assert_eq!(model.metadata().weights_sha256, sha256(&read("lrnnet-c-camvid.safetensors")), "{precision}");
+        for device in [Device::TRACT, Device::CPU] {
+            let options = EngineOptions::default();
+            let mut opened = engine::open(&model, device, &options, &|_| ())
+                .unwrap_or_else(|e| panic!("{device}: {e:?}\nrun `cargo xtask test`"));
+            let verdict = selftest::run(&model, opened.engine.as_mut()).unwrap();
+            let passes = matches!(verdict, Verdict::Equal | Verdict::AtNearTies { .. });
+            assert!(passes, "{precision} on {device}: {verdict:?}");
+        }
     }
+    let error = Model::builtin_in(Precision::Fp16).unwrap_err();
+    assert!(error.problem().to_string().contains("no model of its own in fp16"), "{error:?}");
 }

@@ -9,15 +9,19 @@ const USAGE: &str = "\
 Usage: cargo xtask TASK
 
   test [CARGO TEST ARGS]        fetch what the tests need, then run all of them
-  model WEIGHTS [--data DIR]    make WEIGHTS the model that is shipped: export, verify, draw the pictures of the
-                                README, and with --data (folders images/ and labels/) evaluate and update the card";
+  model WEIGHTS CALIBRATION [--data DIR]
+                                make WEIGHTS the model that is shipped: export in float32 and, calibrated on the
+                                pictures in the folder CALIBRATION, in int8; verify, draw the pictures of the README,
+                                and with --data (folders images/ and labels/) evaluate and update the card";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let result = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test", ref rest @ ..] => test(rest),
-        ["model", weights] => model::ship(weights.as_ref(), None),
-        ["model", weights, "--data", data] => model::ship(weights.as_ref(), Some(data.as_ref())),
+        ["model", weights, calibration] => model::ship(weights.as_ref(), calibration.as_ref(), None),
+        ["model", weights, calibration, "--data", data] => {
+            model::ship(weights.as_ref(), calibration.as_ref(), Some(data.as_ref()))
+        }
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -16,20 +16,24 @@ use crate::shell;
 const STAGED: &str = "models/.staged";
 const WEIGHTS: &str = "models/lrnnet-c-camvid.safetensors";
 const MODEL: &str = "models/lrnnet-c-camvid.onnx";
+const INT8: &str = "models/lrnnet-c-camvid-int8.onnx";
 const SUMS: &str = "models/SHA256SUMS";
 const CARD: &str = "models/README.md";
 const MASK: &str = "docs/images/street-mask.png";
+/// Stands in the card for figures.
+const UNMEASURED: &str = "Not measured; `cargo xtask model` with `--data DIR` does.\n";
 const OVERLAY: &str = "docs/images/street-overlay.png";
 
-/// Makes `weights` the shipped model: exports and verifies them, draws the README's pictures, writes hashes and card;
-/// with `data`, evaluates the model on the pictures and labels there. Nothing is replaced before all of that is done.
-pub fn ship(weights: &Path, data: Option<&Path>) -> anyhow::Result<()> {
+/// Makes `weights` the shipped model: exports and verifies them, in float and, calibrated on the pictures in
+/// `calibration`, in int8; draws the README's pictures, writes hashes and card; with `data`, evaluates both models on the
+/// pictures and labels there. Nothing is replaced before all of that is done.
+pub fn ship(weights: &Path, calibration: &Path, data: Option<&Path>) -> anyhow::Result<()> {
     // Cargo runs in the repository's root, so paths must not depend on where this program was called.
     let canonical = |path: &Path| fs::canonicalize(path).with_context(|| format!("cannot find {}", path.display()));
-    let (weights, data) = (canonical(weights)?, data.map(canonical).transpose()?);
+    let (weights, calibration, data) = (canonical(weights)?, canonical(calibration)?, data.map(canonical).transpose()?);
     let folder = shell::root().join(STAGED);
     fs::create_dir_all(&folder)?;
-    let result = stage(&weights, data.as_deref()).and_then(|()| replace());
+    let result = stage(&weights, &calibration, data.as_deref()).and_then(|()| replace());
     fs::remove_dir_all(folder)?;
     result
 }
@@ -40,36 +44,36 @@ fn staged(path: &str) -> PathBuf {
 }
 
 fn replace() -> anyhow::Result<()> {
-    for path in [MODEL, WEIGHTS, SUMS, CARD, MASK, OVERLAY] {
+    for path in [MODEL, INT8, WEIGHTS, SUMS, CARD, MASK, OVERLAY] {
         fs::rename(staged(path), shell::root().join(path)).with_context(|| format!("cannot replace {path}"))?;
     }
     Ok(())
 }
 
-fn stage(weights: &Path, data: Option<&Path>) -> anyhow::Result<()> {
+fn stage(weights: &Path, calibration: &Path, data: Option<&Path>) -> anyhow::Result<()> {
     fs::copy(weights, staged(WEIGHTS))?;
-    let (new_weights, model) = (text(&staged(WEIGHTS))?, text(&staged(MODEL))?);
-    shell::cargo(&[
-        "run",
-        "--release",
-        "--bin",
-        "lrnnet-export",
-        "--",
-        &new_weights,
-        "-o",
-        &model,
-        "--input",
-        "u8-nhwc",
-    ])?;
+    let (new_weights, calibration) = (text(&staged(WEIGHTS))?, text(calibration)?);
+    let (model, int8) = (text(&staged(MODEL))?, text(&staged(INT8))?);
+    let export = |output: &str, more: &[&str]| {
+        let run =
+            ["run", "--release", "--bin", "lrnnet-export", "--", &new_weights, "--input", "u8-nhwc", "-o", output];
+        shell::cargo(&[&run[..], more].concat())
+    };
+    export(&model, &[])?;
+    export(&int8, &["--int8", "--calibration", &calibration])?;
     check(&fs::read(staged(MODEL))?)?;
     fs::write(staged(SUMS), sums()?)?;
     draw_pictures(&model)?;
-    let figures = match data {
-        Some(data) => evaluate(&model, data)?,
-        None => "Not measured; `cargo xtask model WEIGHTS --data DIR` does.\n".to_owned(),
+    let (figures, lost) = match data {
+        Some(data) => {
+            let [float, int8] = [evaluate(&model, data)?, evaluate(&int8, data)?];
+            (table(&float)?, loss(&float, &int8)?)
+        }
+        None => (UNMEASURED.to_owned(), UNMEASURED.to_owned()),
     };
     let card = fs::read_to_string(shell::root().join(CARD))?;
     let card = with_block(&card, "training", &training(&fs::read(weights)?)?)?;
+    let card = with_block(&card, "int8", &lost)?;
     Ok(fs::write(staged(CARD), with_block(&card, "figures", &figures)?)?)
 }
 
@@ -91,7 +95,7 @@ fn check(model: &[u8]) -> anyhow::Result<()> {
 /// Hashes in the format of `sha256sum`.
 fn sums() -> anyhow::Result<String> {
     let mut sums = String::new();
-    for path in [MODEL, WEIGHTS] {
+    for path in [MODEL, INT8, WEIGHTS] {
         for byte in Sha256::digest(fs::read(staged(path))?) {
             write!(sums, "{byte:02x}")?;
         }
@@ -133,14 +137,22 @@ fn metadata(weights: &[u8]) -> Option<Json> {
     serde_json::from_slice::<Json>(header).ok()?.get("__metadata__").cloned()
 }
 
-/// IoU per class, mIoU and pixel accuracy as Markdown.
-fn evaluate(model: &str, data: &Path) -> anyhow::Result<String> {
+/// What `lrnnet-run eval` finds.
+fn evaluate(model: &str, data: &Path) -> anyhow::Result<Json> {
     let (images, labels) = (text(&data.join("images"))?, text(&data.join("labels"))?);
     let eval = ["run", "--release", "--bin", "lrnnet-run", "--", "eval", "-m", model, "--json"];
     let report = shell::cargo_output(&[&eval[..], &["--images", &images, "--labels", &labels]].concat())?;
-    table(&serde_json::from_str(&report).context("`lrnnet-run eval --json` printed no JSON")?)
+    serde_json::from_str(&report).context("`lrnnet-run eval --json` printed no JSON")
 }
 
+/// What int8 costs, as Markdown.
+fn loss(float: &Json, int8: &Json) -> anyhow::Result<String> {
+    let miou = |report: &Json| report["miou"].as_f64().context("the evaluation has no `miou`");
+    let [float, int8] = [100.0 * miou(float)?, 100.0 * miou(int8)?];
+    Ok(format!("{float:.2} % mIoU in float32, {int8:.2} % in int8: {:+.2}.\n", int8 - float))
+}
+
+/// IoU per class, mIoU and pixel accuracy as Markdown.
 fn table(report: &Json) -> anyhow::Result<String> {
     let number = |key: &str| report[key].as_f64().with_context(|| format!("the evaluation has no `{key}`"));
     let iou = report["iou"].as_object().context("the evaluation has no `iou`")?;
@@ -173,6 +185,14 @@ mod tests {
         let new = with_block(card, "figures", "new\n").unwrap();
         assert_eq!(new, card.replace("old", "new"));
         assert!(with_block(card, "training", "x").unwrap_err().to_string().contains("no <!-- training -->"));
+    }
+
+    #[test]
+    fn the_loss_of_int8_has_a_sign() {
+        let report = |miou: f64| serde_json::json!({ "miou": miou });
+        let text = loss(&report(0.8), &report(0.7988)).unwrap();
+        assert_eq!(text, "80.00 % mIoU in float32, 79.88 % in int8: -0.12.\n");
+        assert!(loss(&report(0.8), &serde_json::json!({})).is_err());
     }
 
     #[test]

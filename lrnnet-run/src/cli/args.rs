@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use lrnnet_graph::Precision;
 use lrnnet_run::engine::EngineOptions;
 use lrnnet_run::mask::MaskStyle;
 use lrnnet_run::stream::Ratio;
@@ -134,6 +135,9 @@ pub struct EngineArgs {
     /// Model file of lrnnet-export; by default the CamVid model that is part of this program
     #[arg(short, long, value_name = "MODEL.onnx")]
     pub model: Option<PathBuf>,
+    /// Precision of the model that is part of this program: fp32 or int8
+    #[arg(long, default_value_t = Precision::Fp32, conflicts_with = "model", value_name = "PRECISION")]
+    pub precision: Precision,
     #[command(flatten)]
     pub place: PlaceArgs,
     /// Input size of a dynamic model; by default the picture's aspect ratio near the trained size
@@ -144,7 +148,8 @@ pub struct EngineArgs {
 impl EngineArgs {
     /// A segmenter as these arguments ask for.
     pub fn builder(&self) -> SegmenterBuilder {
-        let builder = self.place.runtime.builder(self.model.as_deref(), self.place.device);
+        let network = self.model.as_deref().map_or(Network::Builtin(self.precision), Network::File);
+        let builder = self.place.runtime.builder(network, self.place.device);
         match self.imgsz {
             Some(size) => builder.image_size(size),
             None => builder,
@@ -182,14 +187,23 @@ impl RuntimeArgs {
         EngineOptions { library: self.ort_lib.clone(), threads: self.threads }
     }
 
-    /// A segmenter with the model file `model`, by default the built-in one.
-    pub fn builder(&self, model: Option<&Path>, device: DeviceChoice) -> SegmenterBuilder {
+    /// A segmenter with this network.
+    pub fn builder(&self, network: Network<'_>, device: DeviceChoice) -> SegmenterBuilder {
         let builder = Segmenter::builder().device(device).engine_options(self.options());
-        match model {
-            Some(path) => builder.model_path(path),
-            None => builder,
+        match network {
+            Network::File(path) => builder.model_path(path),
+            Network::Builtin(precision) => builder.builtin(precision),
         }
     }
+}
+
+/// A network as it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network<'a> {
+    /// A model file.
+    File(&'a Path),
+    /// The one that is part of this program.
+    Builtin(Precision),
 }
 
 #[derive(Debug, clap::Args)]
@@ -295,6 +309,11 @@ mod tests {
         for line in ["a.png -o m.png", "eval --images a --labels b", "selftest m.onnx", "verify m.onnx"] {
             assert!(parse(&format!("{line} --device cuda:1+tf32+graph --threads 2")).is_ok(), "{line}");
             assert!(parse(&format!("{line} --device cpu+graph")).is_err(), "{line}");
+        }
+        for line in ["a.png -o m.png", "eval --images a --labels b"] {
+            assert!(parse(&format!("{line} --precision int8")).is_ok(), "{line}");
+            assert!(parse(&format!("{line} --precision int4")).is_err(), "{line}");
+            assert!(parse(&format!("{line} --precision int8 -m m.onnx")).is_err(), "{line}");
         }
         for bad in [
             "",

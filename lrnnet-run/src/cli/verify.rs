@@ -7,7 +7,7 @@ use lrnnet_run::compare::Comparison;
 use lrnnet_run::{DeviceChoice, Segmenter, mask, picture, selftest};
 use serde_json::json;
 
-use super::args::VerifyArgs;
+use super::args::{Network, VerifyArgs};
 use super::failure::Failure;
 use super::opening::{Volume, open, reasons};
 use super::predict::{to_stdout, write};
@@ -29,7 +29,7 @@ pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
             args.pictures.len()
         )));
     }
-    let side = |model: &Path, choice| open(args.place.runtime.builder(Some(model), choice), Volume::Normal);
+    let side = |model: &Path, choice| open(args.place.runtime.builder(Network::File(model), choice), Volume::Normal);
     let mut candidate = side(&args.model, args.place.device)?;
     let mut reference = side(reference_model, args.against)?;
     check_sides(args, &candidate, &reference)?;

@@ -5,6 +5,8 @@ use std::cell::OnceCell;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use lrnnet_graph::Precision;
+
 use super::{BuildError, Segmenter};
 use crate::device::DeviceChoice;
 use crate::engine::{self, Backend, Engine, EngineOptions, ResidentEngine};
@@ -26,16 +28,27 @@ pub struct SegmenterBuilder {
 /// Hears of what takes long.
 type Notice = Box<dyn Fn(&str) + Send>;
 
-#[derive(Default)]
 enum ModelSource {
-    #[default]
-    Builtin,
+    Builtin(Precision),
     Path(PathBuf),
     Bytes(Cow<'static, [u8]>),
     Loaded(Box<Model>),
 }
 
+impl Default for ModelSource {
+    fn default() -> Self {
+        Self::Builtin(Precision::Fp32)
+    }
+}
+
 impl SegmenterBuilder {
+    /// Uses the built-in model in this precision: that of [`Model::builtin_in`].
+    #[must_use]
+    pub fn builtin(mut self, precision: Precision) -> Self {
+        self.source = ModelSource::Builtin(precision);
+        self
+    }
+
     /// Uses a loaded model in place of the built-in one.
     #[must_use]
     pub fn model(mut self, model: Model) -> Self {
@@ -109,7 +122,7 @@ impl SegmenterBuilder {
     /// As for [`build`](Self::build).
     pub fn build_resident(self) -> Result<Segmenter<Box<dyn ResidentEngine>>, BuildError> {
         let model = match self.source {
-            ModelSource::Builtin => Model::builtin()?,
+            ModelSource::Builtin(precision) => Model::builtin_in(precision)?,
             ModelSource::Path(path) => Model::open(&path)?,
             ModelSource::Bytes(bytes) => Model::from_bytes("given as bytes", bytes)?,
             ModelSource::Loaded(model) => *model,

@@ -4,16 +4,26 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lrnnet_graph::Precision;
 use lrnnet_run::engine::BACKENDS;
 use lrnnet_run::{DeviceChoice, Size};
 
-use crate::cli::args::RuntimeArgs;
+use crate::cli::args::{Network, RuntimeArgs};
 
 #[derive(Debug, clap::Args)]
 pub struct BenchArgs {
     /// Model file of lrnnet-export, measured on each device; may be repeated; by default the built-in CamVid model
     #[arg(short, long = "model", value_name = "MODEL.onnx")]
     pub models: Vec<PathBuf>,
+    /// Precisions of the built-in model, as in fp32,int8; each is a row of its own
+    #[arg(
+        long = "precision",
+        value_delimiter = ',',
+        default_value = "fp32",
+        conflicts_with = "models",
+        value_name = "PRECISIONS"
+    )]
+    pub precisions: Vec<Precision>,
     /// Devices with their choices, as in cpu,tract,cuda:0,cuda:0+tf32+graph,tensorrt:0+fp16; may be repeated
     #[arg(
         long = "device",
@@ -62,6 +72,15 @@ pub struct BenchArgs {
     pub plot: Option<PathBuf>,
 }
 
+impl BenchArgs {
+    /// What is measured on each device.
+    pub fn networks(&self) -> Vec<Network<'_>> {
+        let files = self.models.iter().map(|path| Network::File(path));
+        let builtin = self.precisions.iter().map(|&precision| Network::Builtin(precision));
+        if self.models.is_empty() { builtin.collect() } else { files.collect() }
+    }
+}
+
 /// Every device of the table.
 fn all_devices() -> Vec<DeviceChoice> {
     BACKENDS.iter().map(|row| row.device.into()).collect()
@@ -99,6 +118,7 @@ mod tests {
             "",
             "-m a.onnx --model b.onnx",
             "--device cpu --device tract,cuda:1+graph",
+            "--precision fp32,int8 --device cpu",
             "--imgsz 512x1024 --batch 8 --threads 2",
             "--warmup 0 --iters 1",
             "--duration 0.5 --json - --plot latency.png",
@@ -110,6 +130,8 @@ mod tests {
             "picture.png",
             "--device",
             "--device gpu",
+            "--precision int4",
+            "--precision int8 -m a.onnx",
             "--device cpu+graph",
             "--device cpu,,tract",
             "--imgsz 512",
@@ -137,6 +159,7 @@ mod tests {
         let args = parse("").unwrap();
         let devices: Vec<_> = args.devices.iter().map(ToString::to_string).collect();
         assert_eq!(devices, ["cpu", "tract", "cuda:0", "tensorrt:0"]);
+        assert_eq!(args.networks(), [Network::Builtin(Precision::Fp32)]);
         assert_eq!((args.batch.get(), args.warmup, args.iters.get()), (1, 3, 100));
     }
 }

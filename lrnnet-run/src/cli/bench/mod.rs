@@ -23,6 +23,7 @@ use figures::Figures;
 use row::Row;
 use stream::Recording;
 
+use super::args::Network;
 use super::failure::Failure;
 use super::labelled::{Labelled, progress};
 use super::opening::spinner;
@@ -34,17 +35,16 @@ const TURN: usize = 5;
 
 /// Measures every model on every device.
 pub fn run(args: &BenchArgs) -> Result<(), Failure> {
-    let models: Vec<Option<&Path>> =
-        if args.models.is_empty() { vec![None] } else { args.models.iter().map(|path| Some(path.as_path())).collect() };
     // What cannot be read is said before anything is measured.
     let recording = args.source.as_deref().map(Recording::open).transpose().map_err(Failure::Usage)?;
     let labelled = args.images.as_deref().zip(args.labels.as_deref());
     let labelled =
         labelled.map(|(images, labels)| Labelled::open(images, labels)).transpose().map_err(Failure::Usage)?;
-    let (name, picture) = picture(args, models[0])?;
+    let networks = args.networks();
+    let (name, picture) = picture(args, networks[0])?;
     let frame = Frame::try_from(&picture).map_err(|error| Failure::Usage(error.into()))?;
     let pictures = vec![frame; args.batch.get()];
-    let mut rows = open_rows(args, &models, &pictures)?;
+    let mut rows = open_rows(args, &networks, &pictures)?;
     measure(args, &mut rows, &pictures);
     if let Some(recording) = &recording {
         let waiting = spinner("streaming".to_owned());
@@ -84,14 +84,18 @@ fn words(args: &BenchArgs) -> String {
 }
 
 /// The picture to segment, and what to call it.
-fn picture(args: &BenchArgs, model: Option<&Path>) -> Result<(String, RgbImage), Failure> {
+fn picture(args: &BenchArgs, network: Network<'_>) -> Result<(String, RgbImage), Failure> {
     let (name, picture) = match &args.image {
         Some(path) => {
             let picture = picture::open(path).with_context(|| format!("picture {}", path.display()));
             (path.display().to_string(), picture.map_err(Failure::Usage)?)
         }
         None => {
-            let model = model.map_or_else(Model::builtin, Model::open).map_err(|error| Failure::Usage(error.into()))?;
+            let model = match network {
+                Network::File(path) => Model::open(path),
+                Network::Builtin(precision) => Model::builtin_in(precision),
+            };
+            let model = model.map_err(|error| Failure::Usage(error.into()))?;
             let size = args.imgsz.unwrap_or_else(|| model.default_size());
             ("generated picture".to_owned(), selftest::picture(size))
         }
@@ -99,15 +103,15 @@ fn picture(args: &BenchArgs, model: Option<&Path>) -> Result<(String, RgbImage),
     Ok((format!("{name}, {}x{}", picture.height(), picture.width()), picture))
 }
 
-fn open_rows(args: &BenchArgs, models: &[Option<&Path>], pictures: &[Frame<'_>]) -> Result<Vec<Row>, Failure> {
+fn open_rows(args: &BenchArgs, networks: &[Network<'_>], pictures: &[Frame<'_>]) -> Result<Vec<Row>, Failure> {
     let mut rows = vec![];
-    for &model in models {
+    for &network in networks {
         for &choice in &args.devices {
             let waiting = spinner(format!("loading {choice}"));
             let notes = waiting.clone();
             let start = Instant::now();
             let notice = move |text: &str| notes.suspend(|| eprintln!("note: {choice}: {text}"));
-            let row = Row::open(model, choice, args, pictures, notice);
+            let row = Row::open(network, choice, args, pictures, notice);
             waiting.finish_and_clear();
             if start.elapsed() > Duration::from_secs(10) {
                 eprintln!("note: {choice}: loading took {:.0} s", start.elapsed().as_secs_f64());

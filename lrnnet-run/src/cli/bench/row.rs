@@ -1,9 +1,9 @@
 //! One row of the table: a model on a device.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use lrnnet_graph::Precision;
 use lrnnet_run::engine::{self, EngineOptions, Placement, ResidentEngine};
 use lrnnet_run::stream::Summary;
 use lrnnet_run::{BuildError, DeviceChoice, Frame, Preprocessor, Segmenter, SegmenterBuilder, Size};
@@ -11,6 +11,7 @@ use lrnnet_run::{BuildError, DeviceChoice, Frame, Preprocessor, Segmenter, Segme
 use super::args::BenchArgs;
 use super::memory::{Memory, Watch};
 use super::stream::Recording;
+use crate::cli::args::Network;
 use crate::cli::failure::Failure;
 use crate::cli::labelled::Labelled;
 
@@ -67,14 +68,14 @@ pub struct Samples {
 }
 
 impl Row {
-    /// Loads a model (the built-in one by default) on a device and runs it once. A device that does not work makes a
+    /// Loads a network on a device and runs it once. A device that does not work makes a
     /// row that says why.
     ///
     /// # Errors
     ///
     /// A model or size that makes no sense on any device.
     pub fn open(
-        model: Option<&Path>,
+        network: Network<'_>,
         choice: DeviceChoice,
         args: &BenchArgs,
         pictures: &[Frame<'_>],
@@ -82,7 +83,7 @@ impl Row {
     ) -> Result<Self, Failure> {
         let watch = Watch::start();
         let start = Instant::now();
-        let state = match builder(model, choice, args).on_notice(notice).build_resident() {
+        let state = match builder(network, choice, args).on_notice(notice).build_resident() {
             Ok(segmenter) => {
                 let load = start.elapsed();
                 Measured::run_first(segmenter, load, &watch, pictures, &args.runtime.options())
@@ -90,8 +91,12 @@ impl Row {
             Err(BuildError::Engine(error)) => Err(error.into()),
             Err(error) => return Err(error.into()),
         };
-        let name = model.map(|path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned());
-        Ok(Self { model: name.unwrap_or_else(|| "built-in".to_owned()), choice, state })
+        let model = match network {
+            Network::File(path) => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+            Network::Builtin(Precision::Fp32) => "built-in".to_owned(),
+            Network::Builtin(precision) => format!("built-in {precision}"),
+        };
+        Ok(Self { model, choice, state })
     }
 
     /// Runs and times the row `runs` times, whole and the network alone; each after one run without timing, since
@@ -143,8 +148,8 @@ impl Row {
     }
 }
 
-fn builder(model: Option<&Path>, choice: DeviceChoice, args: &BenchArgs) -> SegmenterBuilder {
-    let builder = args.runtime.builder(model, choice).batch(args.batch);
+fn builder(network: Network<'_>, choice: DeviceChoice, args: &BenchArgs) -> SegmenterBuilder {
+    let builder = args.runtime.builder(network, choice).batch(args.batch);
     match args.imgsz {
         Some(size) => builder.image_size(size),
         None => builder,
