@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use image::RgbImage;
-use lrnnet_graph::{BindError, ConfigError, Head, InputSize, Model as Bound, Precision, Ranges};
+use lrnnet_graph::{ConfigError, Head, InputSize, Model as Bound, Precision, Ranges};
 use lrnnet_run::engine::{self, EngineError, EngineOptions, Outputs};
 use lrnnet_run::picture::{self, PictureError};
 use lrnnet_run::{Device, Frame, Model, ModelError as FileError, Preprocessor, Size};
@@ -55,7 +55,11 @@ pub fn calibrate(
         settings.size = InputSize::Static { batch: 1, height: size.height, width: size.width };
     })?;
     let float = Plan { precision: Precision::Fp32, ..plan.clone() };
-    let model = float.model(config, plan.weights(file.clone())?)?;
+    let weights = plan.weights(file.clone())?;
+    let model = float.model(config.clone(), weights.clone())?;
+    // What cannot become int8 is found before any picture is read.
+    let some = model.calibration_points().into_iter().map(|name| (name.to_owned(), [0.0, 1.0]));
+    Plan { ranges: some.collect(), ..plan.clone() }.model(config, weights)?;
     let mut observed = Observed::new(&float, &model, size)?;
     let mut seen = Seen::default();
     for (i, path) in samples.files().iter().enumerate() {
@@ -204,9 +208,6 @@ pub enum CalibrationError {
     /// The weights do not fit the network.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The weights do not fit the network.
-    #[error(transparent)]
-    Bind(#[from] BindError),
 }
 
 impl CalibrationError {
@@ -216,7 +217,7 @@ impl CalibrationError {
             Self::Folder { .. } | Self::NoPictures(_) | Self::Picture { .. } | Self::Alike { .. } => {
                 ErrorKind::Argument
             }
-            Self::NotNumbers { .. } | Self::Bind(_) => ErrorKind::Weights,
+            Self::NotNumbers { .. } => ErrorKind::Weights,
             Self::Engine { .. } => ErrorKind::Run,
             Self::File(error) => error.kind(),
             Self::Config(error) => error.kind(),

@@ -19,6 +19,9 @@ pub fn against(error: &(dyn Error + 'static)) -> Option<&'static str> {
     match (error.downcast_ref(), error.downcast_ref()) {
         (Some(ModelError::Half(HalfError::Range { .. })), _) => Some("export it without --half"),
         (_, Some(VerifyError::Disagreement { precision: Precision::Fp16, .. })) => Some("export it without --half"),
+        (_, Some(VerifyError::Disagreement { precision: Precision::Int8, .. })) => {
+            Some("calibrate on more pictures, as the model will see them (--calibration, --samples)")
+        }
         (_, Some(VerifyError::Disagreement { .. })) => Some("please report this; --no-verify writes the file anyway"),
         _ => None,
     }

@@ -269,9 +269,9 @@ pub struct VerifyArgs {
     /// Model file of the reference; by default the same file
     #[arg(long, value_name = "MODEL.onnx")]
     pub model_b: Option<PathBuf>,
-    /// Part of pixels that must agree, 0 to 1
-    #[arg(long, default_value_t = tolerance::VERIFY_AGREEMENT, value_parser = zero_to_one::<f64>, value_name = "PART")]
-    pub min_agreement: f64,
+    /// Part of pixels that must agree, 0 to 1 [default: 0.999, and 0.97 where a model is int8]
+    #[arg(long, value_parser = zero_to_one::<f64>, value_name = "PART")]
+    pub min_agreement: Option<f64>,
     /// Part of the largest logit below which the two best classes of a pixel tie
     #[arg(long, default_value_t = tolerance::VERIFY_TIE, value_parser = zero_to_one::<f32>, value_name = "PART")]
     pub tie: f32,

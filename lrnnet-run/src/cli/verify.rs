@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
+use lrnnet_graph::Precision;
 use lrnnet_run::compare::Comparison;
-use lrnnet_run::{DeviceChoice, Segmenter, mask, picture, selftest};
+use lrnnet_run::{DeviceChoice, Segmenter, mask, picture, selftest, tolerance};
 use serde_json::json;
 
 use super::args::{Network, VerifyArgs};
@@ -66,8 +67,11 @@ pub fn run(args: &VerifyArgs) -> Result<(), Failure> {
     if !comparison.numbers {
         return Err(Failure::Input(anyhow!("logits are NaN or infinite, so the masks say nothing")));
     }
-    if !comparison.passes(args.min_agreement) {
-        let (found, expected) = (100.0 * comparison.agreement(), 100.0 * args.min_agreement);
+    let int8 = [&candidate, &reference].iter().any(|side| side.metadata().precision == Precision::Int8);
+    let usual = if int8 { tolerance::VERIFY_AGREEMENT_INT8 } else { tolerance::VERIFY_AGREEMENT };
+    let least = args.min_agreement.unwrap_or(usual);
+    if !comparison.passes(least) {
+        let (found, expected) = (100.0 * comparison.agreement(), 100.0 * least);
         return Err(Failure::Input(anyhow!(
             "{found:.4} % of the pixels agree; expected at least {expected} % (--min-agreement)"
         )));
