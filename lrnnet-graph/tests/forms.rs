@@ -61,7 +61,10 @@ fn a_stranger_s_form_is_one_entry_of_public_and_own_passes() {
 
 #[test]
 fn forms_are_read_as_they_are_printed() {
-    assert_eq!(Form::ALL.iter().map(Form::to_string).collect::<Vec<_>>(), ["plain", "deploy", "basic", "blocked", "dense"]);
+    assert_eq!(
+        Form::ALL.iter().map(Form::to_string).collect::<Vec<_>>(),
+        ["plain", "deploy", "basic", "blocked", "dense"]
+    );
     for form in Form::ALL {
         assert_eq!(form.to_string().parse(), Ok(*form));
         assert_eq!(file(&plain().rewrite(*form).unwrap()).metadata().form.as_str(), form.name());
