@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::absorb_shuffles::{move_inputs, width};
-use super::fold_batch_norm::push_conv;
+use super::convolution::push_conv;
 use crate::graph::{Conv, ElementType, Graph, Node, Op, Value};
 use crate::tensor::Tensor;
 
