@@ -9,6 +9,7 @@ use lrnnet_graph::onnx::{FileError, ModelFile, Port};
 use lrnnet_graph::{ElementType, InputKind, Metadata, Precision, STRIDE};
 
 use crate::ErrorKind;
+use crate::engine::Backend;
 use crate::size::Size;
 
 /// An output that gives classes, by what it holds.
@@ -98,6 +99,8 @@ pub struct Model {
     output_ports: Vec<OutputPort>,
     fixed_batch: Option<usize>,
     fixed_size: Option<Size>,
+    /// The same model in the form for engines that keep channels in blocks.
+    blocked: Option<&'static [u8]>,
 }
 
 impl Model {
@@ -118,15 +121,18 @@ impl Model {
     /// As for [`builtin`](Self::builtin), and for a precision in which there is none.
     pub fn builtin_in(precision: Precision) -> Result<Self, ModelError> {
         #[cfg(feature = "builtin-model")]
-        let found: Option<(&str, &[u8])> = match precision {
-            Precision::Fp32 => Some((BUILTIN, include_bytes!("../../models/lrnnet-c-camvid.onnx"))),
-            Precision::Int8 => Some((BUILTIN_INT8, include_bytes!("../../models/lrnnet-c-camvid-int8.onnx"))),
+        let found: Option<(&str, &[u8], Option<&'static [u8]>)> = match precision {
+            Precision::Fp32 => {
+                let blocked = include_bytes!("../../models/lrnnet-c-camvid-blocked.onnx");
+                Some((BUILTIN, include_bytes!("../../models/lrnnet-c-camvid.onnx"), Some(blocked)))
+            }
+            Precision::Int8 => Some((BUILTIN_INT8, include_bytes!("../../models/lrnnet-c-camvid-int8.onnx"), None)),
             _ => None,
         };
         #[cfg(not(feature = "builtin-model"))]
-        let found: Option<(&str, &[u8])> = None;
+        let found: Option<(&str, &[u8], Option<&'static [u8]>)> = None;
         match found {
-            Some((name, bytes)) => Self::from_bytes(name, bytes),
+            Some((name, bytes, blocked)) => Ok(Self { blocked, ..Self::from_bytes(name, bytes)? }),
             None => Err(ModelError { name: BUILTIN.to_owned(), problem: ModelProblem::NotBuiltIn(precision) }),
         }
     }
@@ -176,13 +182,23 @@ impl Model {
         if outputs.is_empty() {
             return Err(ModelProblem::NoClasses(output_ports.into_iter().map(|port| port.name).collect()));
         }
-        Ok(Self { name, bytes, kind, outputs, output_ports, fixed_batch, fixed_size, file })
+        Ok(Self { name, bytes, kind, outputs, output_ports, fixed_batch, fixed_size, file, blocked: None })
     }
 
     /// The same network with the head `logits-8`, where this one puts out nothing but the class map that follows from
     /// it: for runtimes that take longer for upsampling and arg max than [`Postprocessor`](crate::Postprocessor) does.
     pub fn headless(&self) -> Option<Self> {
         Self::from_bytes(&self.name, self.file.headless()?).ok()
+    }
+
+    /// What `backend` is given of this model to run: the built-in one in the form that suits it, any other as it is, and
+    /// [without its head](Self::headless) where this crate finishes.
+    pub fn as_run_by(&self, backend: &Backend) -> Cow<'_, Self> {
+        let blocked = self.blocked.filter(|_| backend.keeps_blocks);
+        let blocked = blocked.and_then(|bytes| Self::from_bytes(&self.name, bytes).ok());
+        let whole = blocked.map_or(Cow::Borrowed(self), Cow::Owned);
+        let headless = if backend.finishes_here { whole.headless() } else { None };
+        headless.map_or(whole, Cow::Owned)
     }
 
     /// What the model is called in messages: its path, or that it is compiled in.

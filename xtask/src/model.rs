@@ -16,6 +16,7 @@ use crate::shell;
 const STAGED: &str = "models/.staged";
 const WEIGHTS: &str = "models/lrnnet-c-camvid.safetensors";
 const MODEL: &str = "models/lrnnet-c-camvid.onnx";
+const BLOCKED: &str = "models/lrnnet-c-camvid-blocked.onnx";
 const INT8: &str = "models/lrnnet-c-camvid-int8.onnx";
 const SUMS: &str = "models/SHA256SUMS";
 const CARD: &str = "models/README.md";
@@ -24,7 +25,7 @@ const MASK: &str = "docs/images/street-mask.png";
 const UNMEASURED: &str = "Not measured; `cargo xtask model` with `--data DIR` does.\n";
 const OVERLAY: &str = "docs/images/street-overlay.png";
 
-/// Makes `weights` the shipped model: exports and verifies them, in float and, calibrated on the pictures in
+/// Makes `weights` the shipped model: exports and verifies them, in float in two forms and, calibrated on the pictures in
 /// `calibration`, in int8; draws the README's pictures, writes hashes and card; with `data`, evaluates both models on the
 /// pictures and labels there. Nothing is replaced before all of that is done.
 pub fn ship(weights: &Path, calibration: &Path, data: Option<&Path>) -> anyhow::Result<()> {
@@ -44,7 +45,7 @@ fn staged(path: &str) -> PathBuf {
 }
 
 fn replace() -> anyhow::Result<()> {
-    for path in [MODEL, INT8, WEIGHTS, SUMS, CARD, MASK, OVERLAY] {
+    for path in [MODEL, BLOCKED, INT8, WEIGHTS, SUMS, CARD, MASK, OVERLAY] {
         fs::rename(staged(path), shell::root().join(path)).with_context(|| format!("cannot replace {path}"))?;
     }
     Ok(())
@@ -53,13 +54,14 @@ fn replace() -> anyhow::Result<()> {
 fn stage(weights: &Path, calibration: &Path, data: Option<&Path>) -> anyhow::Result<()> {
     fs::copy(weights, staged(WEIGHTS))?;
     let (new_weights, calibration) = (text(&staged(WEIGHTS))?, text(calibration)?);
-    let (model, int8) = (text(&staged(MODEL))?, text(&staged(INT8))?);
+    let (model, blocked, int8) = (text(&staged(MODEL))?, text(&staged(BLOCKED))?, text(&staged(INT8))?);
     let export = |output: &str, more: &[&str]| {
         let run =
             ["run", "--release", "--bin", "lrnnet-export", "--", &new_weights, "--input", "u8-nhwc", "-o", output];
         shell::cargo(&[&run[..], more].concat())
     };
     export(&model, &[])?;
+    export(&blocked, &["--form", "blocked"])?;
     export(&int8, &["--int8", "--calibration", &calibration])?;
     check(&fs::read(staged(MODEL))?)?;
     fs::write(staged(SUMS), sums()?)?;
@@ -95,7 +97,7 @@ fn check(model: &[u8]) -> anyhow::Result<()> {
 /// Hashes in the format of `sha256sum`.
 fn sums() -> anyhow::Result<String> {
     let mut sums = String::new();
-    for path in [MODEL, INT8, WEIGHTS] {
+    for path in [MODEL, BLOCKED, INT8, WEIGHTS] {
         for byte in Sha256::digest(fs::read(staged(path))?) {
             write!(sums, "{byte:02x}")?;
         }

@@ -43,7 +43,7 @@ use std::path::PathBuf;
 use lrnnet_graph::InputKind;
 
 pub use self::error::{DeviceProblem, EngineError, RuntimeCause};
-pub(crate) use self::open::open_either;
+pub(crate) use self::open::open_fitting;
 pub use self::open::{Opened, Opening, open, open_for, placement};
 #[cfg(feature = "ort")]
 pub use self::ort::{gpu_names, library};

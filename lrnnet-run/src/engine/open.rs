@@ -1,5 +1,7 @@
 //! Opening a model on the device that was asked for, or on the best that works.
 
+use std::borrow::Borrow;
+
 use super::table::Entry;
 use super::{BACKENDS, Backend, EngineError, EngineOptions, Placement, ResidentEngine};
 use crate::device::{Device, DeviceChoice};
@@ -66,23 +68,28 @@ pub fn open_for(
     (batch, size): (usize, Size),
     notice: &dyn Fn(&str),
 ) -> Result<Opened, EngineError> {
-    open_either(&|_| model, device.into(), options, (batch, size), notice)
+    open_fitting(|_| model, device.into(), options, (batch, size), notice).map(|(opened, _)| opened)
 }
 
-/// As [`open_for`] does, the model that `choose` gives for the row of a device.
-pub(crate) fn open_either<'a>(
-    choose: &dyn Fn(&Backend) -> &'a Model,
+/// As [`open_for`] does, the model that `fit` gives for the row of a device, and that model.
+pub(crate) fn open_fitting<M: Borrow<Model>>(
+    fit: impl Fn(&Backend) -> M,
     device: DeviceChoice,
-    options: &'a EngineOptions,
+    options: &EngineOptions,
     (batch, size): (usize, Size),
-    notice: &'a dyn Fn(&str),
-) -> Result<Opened, EngineError> {
-    let opening = |row, device| Opening { model: choose(row), device, options, batch, size, notice };
+    notice: &dyn Fn(&str),
+) -> Result<(Opened, M), EngineError> {
+    let open = |row: &Backend, device, entry: &Entry| {
+        let model = fit(row);
+        let opening = Opening { model: model.borrow(), device, options, batch, size, notice };
+        (entry.open)(&opening).map(|engine| (engine, model))
+    };
     match device {
-        DeviceChoice::Auto => open_best(&opening),
+        DeviceChoice::Auto => open_best(open),
         DeviceChoice::Only(device) => {
             let (row, entry) = entry(device)?;
-            Ok(Opened { engine: (entry.open)(&opening(row, device))?, device, passed_over: vec![] })
+            let (engine, model) = open(row, device, entry)?;
+            Ok((Opened { engine, device, passed_over: vec![] }, model))
         }
     }
 }
@@ -115,15 +122,17 @@ fn entry(device: Device) -> Result<(&'static Backend, &'static Entry), EngineErr
 }
 
 /// The first that works of the devices of this build, by their ranks.
-fn open_best<'a>(opening: &dyn Fn(&'static Backend, Device) -> Opening<'a>) -> Result<Opened, EngineError> {
+fn open_best<M>(
+    open: impl Fn(&Backend, Device, &Entry) -> Result<(Box<dyn ResidentEngine>, M), EngineError>,
+) -> Result<(Opened, M), EngineError> {
     let mut candidates: Vec<_> =
         BACKENDS.iter().filter_map(|row| Some((row.auto_rank?, row, row.entry.as_ref()?))).collect();
     candidates.sort_by_key(|(rank, ..)| *rank);
     let mut passed_over: Vec<(Device, EngineError)> = vec![];
     for (_, row, entry) in candidates {
         let device = row.device;
-        match (entry.open)(&opening(row, device)) {
-            Ok(engine) => return Ok(Opened { engine, device, passed_over }),
+        match open(row, device, entry) {
+            Ok((engine, model)) => return Ok((Opened { engine, device, passed_over }, model)),
             // A library that was named is a wish, not one possibility of many.
             Err(error) if error.is_about_a_named_library() => return Err(error),
             Err(error) => {

@@ -23,6 +23,9 @@ pub struct Backend {
     /// Whether this crate makes a class map of logits at an eighth of the size faster than the runtime does, so that it
     /// is given a network [without its head](Model::headless). On a GPU the class map is made where the logits are.
     pub finishes_here: bool,
+    /// Whether it is given the built-in model in the form [`Form::BLOCKED`](lrnnet_graph::Form::BLOCKED), since it keeps
+    /// channels in blocks: ONNX Runtime on CPUs of x86.
+    pub keeps_blocks: bool,
     /// The crate feature that compiles it in.
     pub feature: &'static str,
     /// How it is opened; `None` in a build without the feature.
@@ -64,6 +67,7 @@ pub const BACKENDS: &[Backend] = &[
         about: "ONNX Runtime on the CPU",
         auto_rank: Some(1),
         finishes_here: true,
+        keeps_blocks: cfg!(target_arch = "x86_64"),
         feature: "ort",
         entry: ORT,
     },
@@ -74,6 +78,7 @@ pub const BACKENDS: &[Backend] = &[
         about: "tract on the CPU, with nothing to install",
         auto_rank: Some(2),
         finishes_here: true,
+        keeps_blocks: false,
         feature: "tract",
         entry: TRACT,
     },
@@ -84,6 +89,7 @@ pub const BACKENDS: &[Backend] = &[
         about: "ONNX Runtime on an NVIDIA GPU",
         auto_rank: Some(0),
         finishes_here: false,
+        keeps_blocks: false,
         feature: "ort",
         entry: ORT,
     },
@@ -94,6 +100,7 @@ pub const BACKENDS: &[Backend] = &[
         about: "TensorRT on an NVIDIA GPU, through ONNX Runtime",
         auto_rank: None,
         finishes_here: false,
+        keeps_blocks: false,
         feature: "ort",
         entry: ORT,
     },

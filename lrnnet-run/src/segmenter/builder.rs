@@ -1,7 +1,6 @@
 //! Building a segmenter.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -133,11 +132,10 @@ impl SegmenterBuilder {
         let notice = self.notice.unwrap_or_else(|| Box::new(|_| ()));
         let known_size = self.image_size.or(model.fixed_size());
         let shape = (batch.get(), known_size.unwrap_or_else(|| model.default_size()));
-        let headless = OnceCell::new();
-        let without_head = || headless.get_or_init(|| model.headless()).as_ref();
-        let choose = |row: &Backend| row.finishes_here.then(without_head).flatten().unwrap_or(&model);
-        let mut opened = engine::open_either(&choose, self.device, &self.options, shape, &notice)?;
-        let postprocessor = Postprocessor::new(opened.device.backend().map_or(&model, choose));
+        let fit = |row: &Backend| model.as_run_by(row);
+        let (mut opened, runs) = engine::open_fitting(fit, self.device, &self.options, shape, &notice)?;
+        let postprocessor = Postprocessor::new(&runs);
+        drop(runs);
         // With a known size, a model that the runtime cannot plan for fails here and not at the first picture.
         if let Some(size) = known_size {
             opened.engine.prepare(batch.get(), size)?;

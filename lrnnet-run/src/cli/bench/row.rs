@@ -171,10 +171,8 @@ impl Measured {
         let input_size = segmentations.first().context("a run without pictures")?.input_size;
         let model = segmenter.model();
         let device = segmenter.device().context("the builder opens a device")?;
-        // What the segmenter gave to the device.
-        let headless = device.backend().filter(|row| row.finishes_here).and_then(|_| model.headless());
-        let ran = headless.as_ref().unwrap_or(model);
-        let placement = engine::placement(ran, device, options, pictures.len(), input_size)?;
+        let ran = model.as_run_by(device.backend().context("the device is one of the table")?);
+        let placement = engine::placement(&ran, device, options, pictures.len(), input_size)?;
         Ok(Self {
             preprocessor: Preprocessor::new(model.input_kind(), model.metadata()),
             segmenter,
