@@ -91,7 +91,7 @@ impl fmt::Display for Note {
             }
             Self::CalibrationFew { different, wanted } => write!(
                 f,
-                "calibrated on {different} different pictures: what they do not show is cut off; {wanted} or more are better"
+                "calibration pictures: only {different}, and what they do not show is cut off; {wanted} or more are better"
             ),
         }
     }

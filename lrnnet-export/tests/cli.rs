@@ -364,3 +364,36 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     let output = output.wait_with_output().unwrap();
     assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
 }
+
+#[test]
+fn int8_is_calibrated_on_a_folder_and_says_what_is_wrong_with_it() {
+    let bench = Bench::new();
+    let (weights, model) = (fixture("oracle/c-camvid.safetensors"), bench.text("model.onnx"));
+    let (pictures, nothing) = (bench.text("pictures"), bench.text("nothing"));
+    fs::create_dir(&pictures).unwrap();
+    fs::create_dir(&nothing).unwrap();
+    fs::copy(fixture("street.png"), bench.path("pictures/street.png")).unwrap();
+    let int8 = |folder: &str, more: &[&str]| {
+        run(&[&[&*weights, "-o", &model, "--imgsz", "96x128", "--int8", "--calibration", folder], more].concat())
+    };
+    let cases: [(&str, &[&str], &str); 4] = [
+        (&nothing, &[], "expected files named .png"),
+        (&bench.text("missing"), &[], "cannot list the calibration pictures"),
+        (&pictures, &["--opset", "12"], "int8 needs opset 13 or later"),
+        (&pictures, &["--form", "plain"], "another form than `plain`"),
+    ];
+    for (folder, more, message) in cases {
+        let output = int8(folder, more);
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(stderr(&output).contains(message), "no {message:?} in: {}", stderr(&output));
+        assert!(!bench.path("model.onnx").exists(), "{message}");
+    }
+    let output = int8(&pictures, &["--samples", "3"]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for words in ["calibration pictures: only 1", "calibrated on 1 picture", "verified: largest logit difference"] {
+        assert!(said.contains(words), "no {words:?} in: {said}");
+    }
+    let inspected = stdout(&run(&["inspect", &model]));
+    assert!(inspected.contains("\"int8\"") && inspected.contains("QuantizeLinear"), "{inspected}");
+}

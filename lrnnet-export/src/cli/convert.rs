@@ -75,7 +75,8 @@ fn measured(file: &WeightFile, plan: &Plan, folder: &Path, samples: usize) -> Re
     for note in &calibrated.notes {
         eprintln!("note: {note}");
     }
-    eprintln!("calibrated on {} pictures", samples.files().len());
+    let count = samples.files().len();
+    eprintln!("calibrated on {count} picture{}", if count == 1 { "" } else { "s" });
     Ok(calibrated.ranges)
 }
 

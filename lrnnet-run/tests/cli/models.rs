@@ -101,3 +101,35 @@ fn the_model_in_the_program_sees_the_street() {
     let class = |x, y| names[usize::from(mask.get_pixel(x, y).0[0])].as_str();
     assert_eq!((class(240, 60), class(240, 340), class(25, 60)), ("Sky", "Road", "Building"));
 }
+
+#[test]
+fn the_built_in_model_has_two_precisions() {
+    let folder = tempfile::tempdir().unwrap();
+    let street = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/street.png");
+    let mask = |name: &str, args: &[&str]| {
+        let path = folder.path().join(name);
+        let out = path.to_str().unwrap();
+        let ran = run([&[street, "-o", out, "--mask", "gray", "--device", "tract"], args].concat());
+        (ran, path)
+    };
+    let classes = |precision: &str| {
+        let (ran, path) = mask(&format!("{precision}.png"), &["--precision", precision]);
+        assert_eq!(ran.code, Some(0), "{precision}: {}", ran.stderr);
+        image::open(path).unwrap().into_luma8().into_raw()
+    };
+    let (float, int8) = (classes("fp32"), classes("int8"));
+    let same = float.iter().zip(&int8).filter(|(a, b)| a == b).count();
+    assert!(same < float.len(), "int8 is another model");
+    assert!(1000 * same > 985 * float.len(), "{same} of {} pixels agree", float.len());
+
+    let refused = [
+        (vec!["--precision", "fp16"], "no model of its own in fp16"),
+        (vec!["--precision", "int4"], "expected fp32, fp16 or int8"),
+        (vec!["--precision", "int8", "-m", "other.onnx"], "cannot be used with"),
+    ];
+    for (args, message) in refused {
+        let (ran, path) = mask("refused.png", &args);
+        assert_eq!(ran.code, Some(2), "{args:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(message) && !path.exists(), "{args:?}: {}", ran.stderr);
+    }
+}
