@@ -334,14 +334,15 @@ mod tests {
 
     #[test]
     fn integers_have_a_scale_for_all_or_one_for_each_row() {
+        type Operand<'a> = (&'a [usize], ElementType);
         use ElementType::{Float16, Float32, Int8, Int32, Int64, Uint8};
-        let infer_of = |op: Op, operands: &[(&[usize], ElementType)]| {
+        let infer_of = |op: Op, operands: &[Operand<'_>]| {
             let mut graph = super::super::Graph::default();
             let values: Vec<_> = operands.iter().map(|(shape, e)| graph.input("x", fixed(shape), *e)).collect();
             infer(&op, &values.iter().map(|&v| graph.node(v)).collect::<Vec<_>>()).map(|(_, element)| element)
         };
         let (x, one, rows): (&[usize], &[usize], &[usize]) = (&[4, 2, 3, 1], &[], &[4]);
-        let good: [(Op, Vec<(&[usize], ElementType)>, ElementType); 6] = [
+        let good: [(Op, Vec<Operand<'_>>, ElementType); 6] = [
             (Op::Quantize, vec![(x, Float32), (one, Float32), (one, Uint8)], Uint8),
             (Op::Quantize, vec![(x, Float32), (one, Float32), (one, Int8)], Int8),
             (Op::Dequantize, vec![(x, Uint8), (one, Float32), (one, Uint8)], Float32),
@@ -352,7 +353,7 @@ mod tests {
         for (op, operands, element) in good {
             assert_eq!(infer_of(op.clone(), &operands), Ok(element), "{op:?} of {operands:?}");
         }
-        let bad: [(Op, Vec<(&[usize], ElementType)>); 11] = [
+        let bad: [(Op, Vec<Operand<'_>>); 11] = [
             (Op::Quantize, vec![(x, Float32), (one, Float32)]),
             (Op::Quantize, vec![(x, Float32), (rows, Float32), (rows, Uint8)]),
             (Op::Quantize, vec![(x, Float32), (one, Float32), (one, Int32)]),

@@ -78,7 +78,7 @@ impl Writer<'_> {
             }
         }
         match &node.op {
-            Op::Relu if self.ends_at_zero(node.inputs[0]) => return inputs[0],
+            Op::Relu if self.ends_at_zero(node.inputs[0]) => inputs[0],
             Op::Conv(conv) if self.plan.is_integer_conv(value) => {
                 let result = self.convolution(new, node, *conv, inputs);
                 self.as_bytes(new, value, result)
