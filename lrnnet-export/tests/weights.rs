@@ -174,6 +174,43 @@ fn state_dicts_are_found_bare_and_under_the_usual_keys() {
     }
 }
 
+/// What optimizers and schedules put into a checkpoint is read over, whatever it is made of.
+#[test]
+fn plain_data_beside_the_weights_is_no_matter() {
+    let tensors: &[(&str, &str, &[u8], &[u8])] = &[("w", "FloatStorage", &[2, 3], &[3, 1])];
+    let cases: [(&str, &[u8]); 14] = [
+        ("two-byte number", b"M\x00\x01"),
+        ("four-byte number", b"J\xff\xff\xff\xff"),
+        ("long number", b"\x8a\x05\x00\x00\x00\x00\x01"),
+        ("float", b"G\x3f\xf0\x00\x00\x00\x00\x00\x00"),
+        ("list, one by one", b"]K\x01a"),
+        ("list, all at once", b"](K\x01K\x02e"),
+        ("tuples", b"K\x01K\x02K\x03\x87\x85"),
+        ("short memo", b"]q\x05h\x05\x86"),
+        ("long memo", b"]r\x00\x01\x00\x00j\x00\x01\x00\x00\x86"),
+        ("shape", b"ctorch\nSize\nK\x01\x85\x85R"),
+        ("element type", b"ctorch\nfloat32\n"),
+        ("counter", b"ccollections\nCounter\n}\x85R"),
+        ("set of Python 2", b"c__builtin__\nset\n]\x85R"),
+        ("set", b"cbuiltins\nfrozenset\n]\x85R"),
+    ];
+    for (what, value) in cases {
+        let file = read(&torch_zip(&Pickle::beside(value, tensors), &[tensor_bytes(&VALUES)]));
+        let weights = file.unwrap_or_else(|error| panic!("{what}: {error:?}")).into_weights().unwrap();
+        assert_eq!(weights["w"].data(), VALUES, "{what}");
+    }
+}
+
+#[test]
+fn a_damaged_pickle_says_where() {
+    let raw = |ops: &[u8]| read(&torch_zip(&[b"\x80\x02", ops].concat(), &[tensor_bytes(&VALUES)]));
+    for (ops, at) in [(&b"}\x82\x01."[..], "at byte 3"), (b"}}R.", "at byte 4"), (b"ctorch\nsave\n.", "torch.save")] {
+        let found = raw(ops).unwrap_err();
+        let why = std::error::Error::source(found.problem()).unwrap().to_string();
+        assert!(why.contains(at), "{why}");
+    }
+}
+
 #[test]
 fn strides_are_honoured() {
     // The same storage read as its transpose: [3, 2] with strides [1, 3].

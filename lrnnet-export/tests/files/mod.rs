@@ -52,6 +52,12 @@ impl Pickle {
         [b"\x80\x02}(".to_vec(), text("epoch"), b"K\x07".to_vec(), text(key), dict(tensors), b"u.".to_vec()].concat()
     }
 
+    /// A state dict beside the value that some opcodes build.
+    pub fn beside(value: &[u8], tensors: &[TensorOf]) -> Vec<u8> {
+        let parts = [b"\x80\x02}(".to_vec(), text("state_dict"), dict(tensors), text("other"), value.to_vec()];
+        [parts.concat(), b"u.".to_vec()].concat()
+    }
+
     /// A state dict of one tensor and one number.
     pub fn with_number(tensor: TensorOf, key: &str) -> Vec<u8> {
         let parts = [b"\x80\x02}(".to_vec(), text(tensor.0), rebuilt(0, tensor), text(key), b"K\x07u.".to_vec()];
