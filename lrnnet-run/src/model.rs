@@ -84,9 +84,37 @@ impl OutputPort {
 
 /// What the built-in model is called in messages.
 const BUILTIN: &str = "compiled into the program";
-/// What the one in int8 is called.
-#[cfg(feature = "builtin-model")]
-const BUILTIN_INT8: &str = "compiled into the program in int8";
+/// A model file that is compiled in.
+struct Builtin {
+    name: &'static str,
+    bytes: &'static [u8],
+    /// The same in the form for engines that keep channels in blocks.
+    blocked: Option<&'static [u8]>,
+}
+
+impl Builtin {
+    #[cfg(feature = "builtin-model")]
+    fn find(precision: Precision) -> Option<Self> {
+        match precision {
+            Precision::Fp32 => Some(Self {
+                name: BUILTIN,
+                bytes: include_bytes!("../../models/lrnnet-c-camvid.onnx"),
+                blocked: Some(include_bytes!("../../models/lrnnet-c-camvid-blocked.onnx")),
+            }),
+            Precision::Int8 => Some(Self {
+                name: "compiled into the program in int8",
+                bytes: include_bytes!("../../models/lrnnet-c-camvid-int8.onnx"),
+                blocked: None,
+            }),
+            _ => None,
+        }
+    }
+
+    #[cfg(not(feature = "builtin-model"))]
+    fn find(_: Precision) -> Option<Self> {
+        None
+    }
+}
 
 /// A model that was read, understood and found to be one that this program can feed.
 #[derive(Clone, Debug)]
@@ -120,19 +148,8 @@ impl Model {
     ///
     /// As for [`builtin`](Self::builtin), and for a precision in which there is none.
     pub fn builtin_in(precision: Precision) -> Result<Self, ModelError> {
-        #[cfg(feature = "builtin-model")]
-        let found: Option<(&str, &[u8], Option<&'static [u8]>)> = match precision {
-            Precision::Fp32 => {
-                let blocked = include_bytes!("../../models/lrnnet-c-camvid-blocked.onnx");
-                Some((BUILTIN, include_bytes!("../../models/lrnnet-c-camvid.onnx"), Some(blocked)))
-            }
-            Precision::Int8 => Some((BUILTIN_INT8, include_bytes!("../../models/lrnnet-c-camvid-int8.onnx"), None)),
-            _ => None,
-        };
-        #[cfg(not(feature = "builtin-model"))]
-        let found: Option<(&str, &[u8], Option<&'static [u8]>)> = None;
-        match found {
-            Some((name, bytes, blocked)) => Ok(Self { blocked, ..Self::from_bytes(name, bytes)? }),
+        match Builtin::find(precision) {
+            Some(Builtin { name, bytes, blocked }) => Ok(Self { blocked, ..Self::from_bytes(name, bytes)? }),
             None => Err(ModelError { name: BUILTIN.to_owned(), problem: ModelProblem::NotBuiltIn(precision) }),
         }
     }

@@ -4,8 +4,9 @@ use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use lrnnet_graph::Precision;
 use lrnnet_run::engine::EngineError;
-use lrnnet_run::{Device, Segmenter, SegmenterBuilder};
+use lrnnet_run::{Device, Runtime, Segmenter, SegmenterBuilder};
 
 use super::failure::{Failure, explained, with_causes};
 
@@ -30,6 +31,10 @@ pub fn open(builder: SegmenterBuilder, volume: Volume) -> Result<Segmenter, Fail
     waiting.finish_and_clear();
     let segmenter = built?;
     say_where(segmenter.runtime(), segmenter.passed_over(), volume);
+    let in_tract = segmenter.device().is_some_and(|device| device.runtime == Runtime::Tract);
+    if in_tract && segmenter.metadata().precision == Precision::Int8 && volume != Volume::Quiet {
+        eprintln!("note: tract computes int8 in floats and is slower with it than with fp32; --device cpu is faster");
+    }
     Ok(segmenter)
 }
 

@@ -115,6 +115,7 @@ fn the_built_in_model_has_two_precisions() {
     let classes = |precision: &str| {
         let (ran, path) = mask(&format!("{precision}.png"), &["--precision", precision]);
         assert_eq!(ran.code, Some(0), "{precision}: {}", ran.stderr);
+        assert_eq!(ran.stderr.contains("tract computes int8 in floats"), precision == "int8", "{}", ran.stderr);
         image::open(path).unwrap().into_luma8().into_raw()
     };
     let (float, int8) = (classes("fp32"), classes("int8"));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use image::RgbImage;
+use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::super::drawing::load_font;
@@ -39,13 +40,9 @@ pub struct Curve {
 ///
 /// What the plotting library reports.
 pub fn draw(curves: &[Curve], title: &str) -> Result<RgbImage> {
-    load_font()?;
     let range = range(curves);
-    let mut pixels = vec![255; (SIZE.0 * SIZE.1 * 3) as usize];
-    {
-        let root = BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area();
-        root.fill(&WHITE)?;
-        let mut chart = ChartBuilder::on(&root)
+    picture(|root| {
+        let mut chart = ChartBuilder::on(root)
             .caption(title, ("sans-serif", 24))
             .margin(16)
             .x_label_area_size(48)
@@ -72,6 +69,17 @@ pub fn draw(curves: &[Curve], title: &str) -> Result<RgbImage> {
             .background_style(WHITE.mix(0.9))
             .border_style(BLACK)
             .draw()?;
+        Ok(())
+    })
+}
+
+/// A picture of [`SIZE`] on white, with the font at hand.
+pub fn picture(draw: impl FnOnce(&DrawingArea<BitMapBackend<'_>, Shift>) -> Result<()>) -> Result<RgbImage> {
+    load_font()?;
+    let mut pixels = vec![255; (SIZE.0 * SIZE.1 * 3) as usize];
+    {
+        let root = BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area();
+        draw(&root)?;
         root.present()?;
     }
     RgbImage::from_raw(SIZE.0, SIZE.1, pixels).ok_or_else(|| io::Error::other("the picture lost its size").into())

@@ -1,14 +1,12 @@
 //! Accuracy, speed and size of several networks in one picture, as in the paper's Fig. 1.
 
-use std::io;
 use std::ops::Range;
 
 use anyhow::Result;
 use image::RgbImage;
 use plotters::prelude::*;
 
-use super::super::drawing::load_font;
-use super::plot::{COLORS, SIZE};
+use super::plot::{COLORS, picture};
 
 /// A network on a device.
 pub struct Point {
@@ -28,13 +26,9 @@ pub struct Point {
 ///
 /// What the plotting library reports.
 pub fn draw(points: &[Point], title: &str) -> Result<RgbImage> {
-    load_font()?;
     let speeds = 0.0..1.25 * points.iter().fold(1e-6, |most: f64, point| most.max(point.speed));
-    let mut pixels = vec![255; (SIZE.0 * SIZE.1 * 3) as usize];
-    {
-        let root = BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area();
-        root.fill(&WHITE)?;
-        let mut chart = ChartBuilder::on(&root)
+    picture(|root| {
+        let mut chart = ChartBuilder::on(root)
             .caption(title, ("sans-serif", 24))
             .margin(16)
             .x_label_area_size(48)
@@ -60,9 +54,8 @@ pub fn draw(points: &[Point], title: &str) -> Result<RgbImage> {
             .background_style(WHITE.mix(0.9))
             .border_style(BLACK)
             .draw()?;
-        root.present()?;
-    }
-    RgbImage::from_raw(SIZE.0, SIZE.1, pixels).ok_or_else(|| io::Error::other("the picture lost its size").into())
+        Ok(())
+    })
 }
 
 /// All points with a little room, two per cent at least.
@@ -80,6 +73,7 @@ fn radius(bytes: usize) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::plot::SIZE;
     use super::*;
 
     fn point(speed: f64, miou: f64, bytes: usize) -> Point {

@@ -81,7 +81,7 @@ impl ParallelPlan {
         for &id in order {
             let node = model.node(id);
             ensure!(node.op().state(&context(id))?.is_none(), "{node} keeps something from run to run");
-            let fed = model.inputs.iter().position(|outlet| outlet.node == id).map(|input| Operand::Input(input));
+            let fed = model.inputs.iter().position(|outlet| outlet.node == id).map(Operand::Input);
             let operand = |outlet: &OutletId| match model.node(outlet.node).op_as::<Const>() {
                 Some(constant) => Ok(Operand::Constant(constant.val().clone().into_tvalue())),
                 None => Ok(Operand::Computed { place: place(outlet.node)?, slot: outlet.slot }),
