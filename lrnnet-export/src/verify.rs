@@ -140,17 +140,19 @@ pub(crate) fn run(
     if !found.holds(expected) {
         return Err(VerifyError::Disagreement { found, expected, precision: plan.precision });
     }
-    let noise = (noise(plan.precision) * found.logits.largest).max(NEAR_TIE * found.logits.scale);
-    Ok((found, selftest::record(size, &ids, &leads(&logits, ids.len()), noise)))
+    let near = near_tie(plan.precision, &found.logits);
+    Ok((found, selftest::record(size, &ids, &leads(&logits, ids.len()), near)))
 }
 
-/// By how many times the error of a file another engine may change a lead.
+/// The lead below which another engine may give another class: some times the error of the file, or what engines differ by
+/// where there is next to none.
 ///
 /// It is as far from this engine as this one from the plain form, and so may be either of two classes. In int8 most of the
 /// error is that of weights, which are the same everywhere: ONNX Runtime and OpenVINO changed no class that led by more than
 /// 1.03 times the error in three sizes.
-fn noise(precision: Precision) -> f32 {
-    if precision == Precision::Int8 { 1.5 } else { 2.0 }
+fn near_tie(precision: Precision, found: &Difference) -> f32 {
+    let times = if precision == Precision::Int8 { 1.5 } else { 2.0 };
+    (times * found.largest).max(NEAR_TIE * found.scale)
 }
 
 /// The size of a static graph; for a dynamic one, that of training as nearly as it can be fed.
@@ -231,6 +233,31 @@ mod tests {
         assert_eq!(found.logits, Difference { largest: 2.0, scale: 10.0 });
         assert_eq!(found.classes, Agreement { compared: 3, same: 2 });
         assert!(found.to_string().contains("66.6666 % of 3 pixels"), "{found}");
+        // The fourth leads by 1, a tenth of the scale.
+        let found = compare(&REFERENCE, &logits, &[0, 1, 0, 0], SIZE, 0.15);
+        assert_eq!(found.classes, Agreement { compared: 2, same: 2 });
+    }
+
+    #[test]
+    fn near_ties_lead_by_less_than_engines_differ() {
+        let cases = [
+            (Precision::Fp32, 0.5, 8.0, 1.0),
+            (Precision::Fp16, 0.5, 8.0, 1.0),
+            (Precision::Int8, 0.5, 8.0, 0.75),
+            // Less than engines differ by, which is 5e-3 of the scale.
+            (Precision::Fp32, 0.001, 8.0, 0.04),
+        ];
+        for (precision, largest, scale, expected) in cases {
+            let found = near_tie(precision, &Difference { largest, scale });
+            assert!((found - expected).abs() < 1e-6, "{precision}: {found}");
+        }
+    }
+
+    #[test]
+    fn other_numbers_of_values_are_refused() {
+        assert!(check_count(6, 6).is_ok());
+        let error = check_count(6, 7).unwrap_err().to_string();
+        assert!(error.contains('6') && error.contains('7'), "{error}");
     }
 
     #[test]

@@ -202,6 +202,43 @@ fn plain_data_beside_the_weights_is_no_matter() {
 }
 
 #[test]
+fn archives_are_taken_up_to_their_limits() {
+    let pickle = Pickle::state_dict(&[("w", "FloatStorage", &[2, 3], &[3, 1])]);
+    // The pickle, its storage, the version, and as many empty storages as are wanted.
+    let entries = |count: usize| {
+        let storages = [vec![tensor_bytes(&VALUES)], vec![vec![]; count - 3]].concat();
+        read(&torch_zip(&pickle, &storages))
+    };
+    // What follows the end of a pickle is not looked at.
+    let long = |bytes: usize| {
+        read(&torch_zip(&[&pickle[..], &vec![0; bytes - pickle.len()]].concat(), &[tensor_bytes(&VALUES)]))
+    };
+    for file in [entries(10_000), long(512 << 10)] {
+        assert_eq!(file.unwrap().into_weights().unwrap()["w"].data(), VALUES);
+    }
+    let refused = [
+        (entries(10_001), "10001 entries"),
+        (entries(10_005), "10005 entries"),
+        (long((512 << 10) + 1), "data.pkl of 524289 bytes"),
+    ];
+    for (file, message) in refused {
+        let error = file.unwrap_err();
+        assert!(error.problem().to_string().contains(message), "{error:?}");
+    }
+}
+
+#[test]
+fn headers_are_taken_up_to_their_limit() {
+    let padded = |bytes: usize| {
+        let header = r#"{"w":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}}"#;
+        read(&safetensors(&(header.to_owned() + &" ".repeat(bytes - header.len())), &tensor_bytes(&VALUES)))
+    };
+    assert_eq!(padded(1 << 20).unwrap().into_weights().unwrap()["w"].data(), VALUES);
+    let error = padded((1 << 20) + 1).unwrap_err();
+    assert!(matches!(error.problem(), Problem::HeaderTooLarge { declared: 1_048_577, .. }), "{error:?}");
+}
+
+#[test]
 fn a_damaged_pickle_says_where() {
     let raw = |ops: &[u8]| read(&torch_zip(&[b"\x80\x02", ops].concat(), &[tensor_bytes(&VALUES)]));
     for (ops, at) in [(&b"}\x82\x01."[..], "at byte 3"), (b"}}R.", "at byte 4"), (b"ctorch\nsave\n.", "torch.save")] {
