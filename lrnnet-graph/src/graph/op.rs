@@ -170,6 +170,17 @@ pub enum Op {
     Dequantize,
 }
 
+impl Op {
+    /// The channels that a selection of channels takes, in order; none for any other operator.
+    pub(crate) fn selected_channels(&self) -> Option<Vec<usize>> {
+        match self {
+            Self::Channels { start, end } => Some((*start..*end).collect()),
+            Self::GatherChannels(channels) => Some(channels.clone()),
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

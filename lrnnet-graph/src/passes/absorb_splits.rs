@@ -14,25 +14,18 @@ pub fn run(graph: &Graph) -> Graph {
         let absorbed = match (&node.op, inputs) {
             (Op::Conv(conv @ Conv { groups: 1, .. }), [x, ..]) => {
                 let selection = new.node(*x).clone();
-                selected(&selection.op).zip(weight_and_bias(new, inputs)).and_then(|(channels, (weight, bias))| {
-                    let all = selection.inputs[0];
-                    let weight = widened(&weight, &channels, new.shape(all)[1].as_fixed()?);
-                    Some(push_conv(new, node, all, *conv, weight, bias))
-                })
+                selection.op.selected_channels().zip(weight_and_bias(new, inputs)).and_then(
+                    |(channels, (weight, bias))| {
+                        let all = selection.inputs[0];
+                        let weight = widened(&weight, &channels, new.shape(all)[1].as_fixed()?);
+                        Some(push_conv(new, node, all, *conv, weight, bias))
+                    },
+                )
             }
             _ => None,
         };
         absorbed.unwrap_or_else(|| new.copy(node, inputs))
     })
-}
-
-/// The channels that an operator selects.
-fn selected(op: &Op) -> Option<Vec<usize>> {
-    match op {
-        Op::Channels { start, end } => Some((*start..*end).collect()),
-        Op::GatherChannels(channels) => Some(channels.clone()),
-        _ => None,
-    }
 }
 
 /// A weight `[out, in, kh, kw]` whose input `i` reads channel `channels[i]` of `width`.

@@ -256,18 +256,9 @@ fn read_by_convolutions_alone(graph: &Graph) -> Vec<bool> {
 pub fn take_parts(graph: &Graph) -> Graph {
     graph.rewrite(|new, value, inputs| {
         let node = graph.node(value);
-        let part = taken(&node.op).and_then(|channels| part_of(new, *inputs.first()?, &channels));
+        let part = node.op.selected_channels().and_then(|channels| part_of(new, *inputs.first()?, &channels));
         part.unwrap_or_else(|| new.copy(node, inputs))
     })
-}
-
-/// The channels that a node takes of its operand.
-fn taken(op: &Op) -> Option<Vec<usize>> {
-    match op {
-        Op::Channels { start, end } => Some((*start..*end).collect()),
-        Op::GatherChannels(channels) => Some(channels.clone()),
-        _ => None,
-    }
 }
 
 fn part_of(graph: &Graph, join: Value, channels: &[usize]) -> Option<Value> {
@@ -289,7 +280,7 @@ fn part_of(graph: &Graph, join: Value, channels: &[usize]) -> Option<Value> {
 pub fn select_by_convolution(graph: &Graph) -> Graph {
     graph.rewrite(|new, value, inputs| {
         let node = graph.node(value);
-        let selected = taken(&node.op).and_then(|channels| selection(new, node, inputs[0], &channels));
+        let selected = node.op.selected_channels().and_then(|channels| selection(new, node, inputs[0], &channels));
         selected.unwrap_or_else(|| new.copy(node, inputs))
     })
 }

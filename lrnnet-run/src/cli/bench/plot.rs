@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use image::RgbImage;
-use plotters::coord::Shift;
+use plotters::coord::{CoordTranslate, Shift};
 use plotters::prelude::*;
 
 use super::super::drawing::load_font;
@@ -25,6 +25,9 @@ pub const COLORS: [RGBColor; 7] = [
     RGBColor(0, 0, 0),
 ];
 
+/// What is drawn on.
+type Canvas<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+
 /// One row's end-to-end times.
 pub struct Curve {
     /// What the legend calls it.
@@ -42,11 +45,7 @@ pub struct Curve {
 pub fn draw(curves: &[Curve], title: &str) -> Result<RgbImage> {
     let range = range(curves);
     picture(|root| {
-        let mut chart = ChartBuilder::on(root)
-            .caption(title, ("sans-serif", 24))
-            .margin(16)
-            .x_label_area_size(48)
-            .y_label_area_size(64)
+        let mut chart = frame(root, title)
             .build_cartesian_2d(range.clone().log_scale().with_key_points(ticks(&range)), 0.0..100.0)?;
         chart
             .configure_mesh()
@@ -62,19 +61,12 @@ pub fn draw(curves: &[Curve], title: &str) -> Result<RgbImage> {
             let key = move |(x, y)| PathElement::new([(x, y), (x + 24, y)], color.stroke_width(3));
             chart.draw_series(line)?.label(&*curve.label).legend(key);
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::LowerRight)
-            .label_font(("sans-serif", 18))
-            .background_style(WHITE.mix(0.9))
-            .border_style(BLACK)
-            .draw()?;
-        Ok(())
+        legend(&mut chart)
     })
 }
 
 /// A picture of [`SIZE`] on white, with the font at hand.
-pub fn picture(draw: impl FnOnce(&DrawingArea<BitMapBackend<'_>, Shift>) -> Result<()>) -> Result<RgbImage> {
+pub fn picture(draw: impl FnOnce(&Canvas<'_>) -> Result<()>) -> Result<RgbImage> {
     load_font()?;
     let mut pixels = vec![255; (SIZE.0 * SIZE.1 * 3) as usize];
     {
@@ -83,6 +75,21 @@ pub fn picture(draw: impl FnOnce(&DrawingArea<BitMapBackend<'_>, Shift>) -> Resu
         root.present()?;
     }
     RgbImage::from_raw(SIZE.0, SIZE.1, pixels).ok_or_else(|| io::Error::other("the picture lost its size").into())
+}
+
+/// A chart below `title`, with room for its axes.
+pub fn frame<'a, 'b>(root: &'a Canvas<'b>, title: &str) -> ChartBuilder<'a, 'a, BitMapBackend<'b>> {
+    let mut chart = ChartBuilder::on(root);
+    chart.caption(title, ("sans-serif", 24)).margin(16).x_label_area_size(48).y_label_area_size(64);
+    chart
+}
+
+/// What the colours stand for.
+pub fn legend<'a, 'b: 'a, C: CoordTranslate>(chart: &mut ChartContext<'a, BitMapBackend<'b>, C>) -> Result<()> {
+    let mut labels = chart.configure_series_labels();
+    labels.position(SeriesLabelPosition::LowerRight).label_font(("sans-serif", 18));
+    labels.background_style(WHITE.mix(0.9)).border_style(BLACK).draw()?;
+    Ok(())
 }
 
 /// From a little under the shortest to a little over the longest time.

@@ -6,7 +6,7 @@ use anyhow::Result;
 use image::RgbImage;
 use plotters::prelude::*;
 
-use super::plot::{COLORS, picture};
+use super::plot::{COLORS, frame, legend, picture};
 
 /// A network on a device.
 pub struct Point {
@@ -28,12 +28,7 @@ pub struct Point {
 pub fn draw(points: &[Point], title: &str) -> Result<RgbImage> {
     let speeds = 0.0..1.25 * points.iter().fold(1e-6, |most: f64, point| most.max(point.speed));
     picture(|root| {
-        let mut chart = ChartBuilder::on(root)
-            .caption(title, ("sans-serif", 24))
-            .margin(16)
-            .x_label_area_size(48)
-            .y_label_area_size(64)
-            .build_cartesian_2d(speeds, accuracies(points))?;
+        let mut chart = frame(root, title).build_cartesian_2d(speeds, accuracies(points))?;
         chart
             .configure_mesh()
             .x_desc("frames a second")
@@ -47,14 +42,7 @@ pub fn draw(points: &[Point], title: &str) -> Result<RgbImage> {
             let label = format!("{}, {:.2} MB", point.label, point.bytes as f64 / 1e6);
             chart.draw_series([disc])?.label(label).legend(key);
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::LowerRight)
-            .label_font(("sans-serif", 18))
-            .background_style(WHITE.mix(0.9))
-            .border_style(BLACK)
-            .draw()?;
-        Ok(())
+        legend(&mut chart)
     })
 }
 
