@@ -26,9 +26,11 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// The stage that the others wait for: the one with the most work. None for fewer than two frames.
+    /// The stage that the others wait for: the one with the most work, and a later one than decoding where frames were
+    /// dropped, since a live source's time goes to waiting for it. None for fewer than two frames.
     pub fn limit(&self) -> Option<Stage> {
-        let (_, stage) = self.busy.iter().zip(Stage::ALL).max_by_key(|(busy, _)| **busy)?;
+        let stages = self.busy.iter().zip(Stage::ALL).skip(usize::from(self.dropped > 0));
+        let (_, stage) = stages.max_by_key(|(busy, _)| **busy)?;
         (self.frames > 1).then_some(stage)
     }
 }
@@ -143,5 +145,23 @@ mod tests {
         near(summary.p99, 99.0);
         assert_eq!(summary.frames, 101);
         assert!((summary.frames_per_second.unwrap() - 100.0).abs() < 1e-6);
+    }
+    #[test]
+    fn a_source_whose_frames_are_dropped_does_not_limit() {
+        let summary = |frames, dropped, busy: [u64; 3]| Summary {
+            dropped,
+            busy: busy.map(Duration::from_secs),
+            frames,
+            ..Latencies::default().summary(Duration::ZERO)
+        };
+        for (frames, dropped, busy, expected) in [
+            (9, 0, [3, 2, 1], Some(Stage::Decode)),
+            (9, 1, [3, 2, 1], Some(Stage::Network)),
+            (9, 1, [3, 1, 2], Some(Stage::Write)),
+            (9, 0, [1, 3, 2], Some(Stage::Network)),
+            (1, 0, [1, 3, 2], None),
+        ] {
+            assert_eq!(summary(frames, dropped, busy).limit(), expected, "{frames} {dropped} {busy:?}");
+        }
     }
 }

@@ -96,7 +96,19 @@ impl Recipe {
         if self.live {
             args.extend(words(&["-use_wallclock_as_timestamps", "1"]));
         }
-        args.extend(words(&["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", &pixels, "-r", &rate, "-i", "pipe:0"]));
+        // Not -r, which would count frames in place of the clock.
+        args.extend(words(&[
+            "-f",
+            "rawvideo",
+            "-pix_fmt",
+            "rgb24",
+            "-s",
+            &pixels,
+            "-framerate",
+            &rate,
+            "-i",
+            "pipe:0",
+        ]));
         args.extend(words(&["-vf", &filter, "-fps_mode", "cfr", "-r", &rate]));
         args.extend(words(&["-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709"]));
         args.extend(if self.h264 {
