@@ -26,11 +26,14 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// The stage that the others wait for: the one with the most work, and a later one than decoding where frames were
-    /// dropped, since a live source's time goes to waiting for it. None for fewer than two frames.
+    /// The stage that the others wait for: the one with the most work for the frames that were written. None for fewer
+    /// than two frames.
     pub fn limit(&self) -> Option<Stage> {
-        let stages = self.busy.iter().zip(Stage::ALL).skip(usize::from(self.dropped > 0));
-        let (_, stage) = stages.max_by_key(|(busy, _)| **busy)?;
+        let written = self.frames as f64 / (self.frames + self.dropped).max(1) as f64;
+        let [decode, network, write] = self.busy;
+        // Dropped frames were decoded, and waited for, as well.
+        let work = [decode.mul_f64(written), network, write];
+        let (_, stage) = work.into_iter().zip(Stage::ALL).max_by_key(|(work, _)| *work)?;
         (self.frames > 1).then_some(stage)
     }
 }
@@ -146,20 +149,25 @@ mod tests {
         assert_eq!(summary.frames, 101);
         assert!((summary.frames_per_second.unwrap() - 100.0).abs() < 1e-6);
     }
+
     #[test]
-    fn a_source_whose_frames_are_dropped_does_not_limit() {
+    fn the_stage_with_the_most_work_for_written_frames_limits() {
         let summary = |frames, dropped, busy: [u64; 3]| Summary {
+            frames,
             dropped,
             busy: busy.map(Duration::from_secs),
-            frames,
             ..Latencies::default().summary(Duration::ZERO)
         };
         for (frames, dropped, busy, expected) in [
             (9, 0, [3, 2, 1], Some(Stage::Decode)),
-            (9, 1, [3, 2, 1], Some(Stage::Network)),
-            (9, 1, [3, 1, 2], Some(Stage::Write)),
             (9, 0, [1, 3, 2], Some(Stage::Network)),
+            // A live source that is waited for, of which frames were dropped only while the network was planned.
+            (90, 3, [30, 15, 1], Some(Stage::Decode)),
+            // One that is faster than the network, or than what writes: all three are at work all the time.
+            (40, 60, [30, 29, 1], Some(Stage::Network)),
+            (40, 60, [30, 10, 29], Some(Stage::Write)),
             (1, 0, [1, 3, 2], None),
+            (0, 0, [0, 0, 0], None),
         ] {
             assert_eq!(summary(frames, dropped, busy).limit(), expected, "{frames} {dropped} {busy:?}");
         }
