@@ -96,19 +96,9 @@ impl Recipe {
         if self.live {
             args.extend(words(&["-use_wallclock_as_timestamps", "1"]));
         }
-        // Not -r, which would count frames in place of the clock.
-        args.extend(words(&[
-            "-f",
-            "rawvideo",
-            "-pix_fmt",
-            "rgb24",
-            "-s",
-            &pixels,
-            "-framerate",
-            &rate,
-            "-i",
-            "pipe:0",
-        ]));
+        // For the input -framerate and not -r, which would count frames in place of the clock.
+        args.extend(words(&["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", &pixels]));
+        args.extend(words(&["-framerate", &rate, "-i", "pipe:0"]));
         args.extend(words(&["-vf", &filter, "-fps_mode", "cfr", "-r", &rate]));
         args.extend(words(&["-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709"]));
         args.extend(if self.h264 {
