@@ -133,9 +133,13 @@ fn ranges_that_cut_off_too_much_do_not_pass_verification() {
 fn files_have_bytes_where_they_say_int8() {
     let mut plan = Plan { verify: false, ..plan(InputKind::U8Nhwc) };
     plan.ranges = measure(&plan, pictures(2).path()).unwrap().ranges;
-    let exported = export(weights(), &plan).unwrap();
-    let proto = ModelFile::parse(&exported.bytes).unwrap().proto().clone();
-    let count = |op: &str| proto.graph.as_ref().unwrap().node.iter().filter(|node| node.op_type() == op).count();
-    // The blocks' sums and convolutions, and the classifier's first; what they read is bytes.
-    assert!(count("QuantizeLinear") > 90 && count("Relu") == 0, "{} {}", count("QuantizeLinear"), count("Relu"));
+    // The default, and the oldest that has scales by channel.
+    for opset in [Opset::default(), Opset::FOR_INT8] {
+        let exported = export(weights(), &Plan { opset, ..plan.clone() }).unwrap();
+        let proto = ModelFile::parse(&exported.bytes).unwrap().proto().clone();
+        let count = |op: &str| proto.graph.as_ref().unwrap().node.iter().filter(|node| node.op_type() == op).count();
+        // The blocks' sums and convolutions, and the classifier's first; what they read is bytes.
+        assert!(count("QuantizeLinear") > 90, "{opset:?}: {}", count("QuantizeLinear"));
+        assert_eq!(count("Relu"), 0, "{opset:?}");
+    }
 }

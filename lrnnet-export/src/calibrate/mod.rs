@@ -105,16 +105,17 @@ impl Observed {
         ran.map_err(|source| CalibrationError::Engine { size: self.size, source })?;
         for (name, range) in &mut self.ranges {
             let values = self.outputs.floats(name).unwrap_or_default();
-            // A comparison with NaN is false, so it is looked for by itself.
-            if values.is_empty() || values.iter().any(|value| !value.is_finite()) {
-                return Err(CalibrationError::NotNumbers { name: name.clone() });
-            }
-            for &value in values {
-                *range = [range[0].min(value), range[1].max(value)];
-            }
+            *range = widened(*range, values).ok_or_else(|| CalibrationError::NotNumbers { name: name.clone() })?;
         }
         Ok(())
     }
+}
+
+/// `range` with `values` in it; `None` if there are none, or one of them is no finite number.
+fn widened([low, high]: [f32; 2], values: &[f32]) -> Option<[f32; 2]> {
+    // A comparison with NaN is false, so it is looked for by itself.
+    let all_numbers = !values.is_empty() && values.iter().all(|value| value.is_finite());
+    all_numbers.then(|| values.iter().fold([low, high], |[low, high], &value| [low.min(value), high.max(value)]))
 }
 
 /// What is known of the pictures so far.
@@ -242,6 +243,16 @@ mod tests {
     /// A picture that no other number gives.
     fn picture(number: u8) -> RgbImage {
         RgbImage::from_fn(4, 2, |x, _| Rgb([number, x as u8, 0]))
+    }
+
+    #[test]
+    fn ranges_are_of_numbers_alone() {
+        let nothing = [f32::INFINITY, f32::NEG_INFINITY];
+        assert_eq!(widened(nothing, &[0.5, -2.0, 1.0]), Some([-2.0, 1.0]));
+        assert_eq!(widened([-3.0, 0.5], &[0.75]), Some([-3.0, 0.75]));
+        for values in [&[][..], &[f32::NAN], &[1.0, f32::NAN, 2.0], &[f32::INFINITY, 0.0], &[f32::NEG_INFINITY]] {
+            assert_eq!(widened([-1.0, 1.0], values), None, "{values:?}");
+        }
     }
 
     #[test]

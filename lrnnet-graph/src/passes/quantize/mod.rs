@@ -69,12 +69,12 @@ impl Writer<'_> {
         let node = self.graph.node(value);
         if let Some(picture) = &self.plan.picture {
             if value == picture.planes {
-                self.planes = Some(new.copy(node, inputs));
+                let planes = new.copy(node, inputs);
+                self.planes = Some(planes);
+                return planes;
             }
-            match self.planes {
-                Some(planes) if value == picture.planes => return planes,
-                Some(planes) if value == picture.value => return self.floats(new, value, planes),
-                _ => {}
+            if let Some(planes) = self.planes.filter(|_| value == picture.value) {
+                return self.floats(new, value, planes);
             }
         }
         match &node.op {

@@ -87,10 +87,10 @@ mod tests {
 
     #[test]
     fn a_bias_beside_weights_of_next_to_nothing_fits() {
-        for (weight, bias) in [(1e-12, 3.0), (0.0, -3.0), (1e-30, 1e30)] {
-            let filter = Filter::of(&[weight], bias, 0.5);
-            let found = f64::from(filter.bias) * f64::from(filter.step) * 0.5;
-            assert!((found - bias).abs() <= 1e-6 * bias.abs(), "{weight} {bias}: {found}");
+        for (weight, bias, input) in [(1e-12, 3.0, 0.5), (0.0, -3.0, 0.5), (1e-30, 1e30, 0.5), (1e-12, 3.0, 0.01)] {
+            let filter = Filter::of(&[weight], bias, input);
+            let found = f64::from(filter.bias) * f64::from(filter.step) * f64::from(input);
+            assert!((found - bias).abs() <= 1e-6 * bias.abs(), "{weight} {bias} {input}: {found}");
         }
     }
 }

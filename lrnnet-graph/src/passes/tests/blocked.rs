@@ -126,7 +126,10 @@ fn depthwise_convolutions_move_to_the_parts() {
     check(&DEPTHWISE_BEFORE_JOIN, graphs, |_, found| {
         let groups = |op: &&Op| if let Op::Conv(conv) = op { Some(conv.groups) } else { None };
         let groups: Vec<_> = ops(found).iter().filter_map(groups).collect();
-        groups == [1, 6, 4] && matches!(ops(found).last(), Some(Op::Concat(1)))
+        let part =
+            |part: &str| found.nodes().iter().filter(|node| is_conv(&node.op) && node.name.ends_with(part)).count();
+        let named = part(".part0") == 1 && part(".part1") == 1;
+        groups == [1, 6, 4] && named && matches!(ops(found).last(), Some(Op::Concat(1)))
     });
     stay(
         &DEPTHWISE_BEFORE_JOIN,
@@ -145,7 +148,7 @@ fn residual(second: usize, conv_first: bool, groups: usize, and: fn(&mut Graph, 
         let x = wide(g, r, x, 32);
         let (a, b) = (wide(g, r, x, 16), wide(g, r, x, second));
         let y = join(g, &[a, b]);
-        let y = conv(g, r, y, 32, Conv::new([3, 1]).groups(groups));
+        let y = conv(g, r, y, 32, Conv::new([3, 3]).groups(groups));
         and(g, y);
         g.push("sum", Op::Add, &if conv_first { [y, x] } else { [x, y] })
     })
@@ -156,8 +159,10 @@ fn residual_sums_take_one_convolution_for_each_part() {
     let none: fn(&mut Graph, Value) = |_, _| {};
     let graphs = named(vec![("sum", residual(32, false, 1, none)), ("convolution first", residual(16, true, 1, none))]);
     check(&SUM_PARTS, graphs, |_, found| {
+        // Only the first has a bias, which would count as often as it is added.
+        let operands: Vec<_> = found.nodes().iter().filter(|node| is_conv(&node.op)).map(|n| n.inputs.len()).collect();
         // All convolutions stand before the sums, which is the order that ONNX Runtime adds in place.
-        matches!(ops(found)[3..], [Op::Conv(_), Op::Conv(_), Op::Add, Op::Add])
+        matches!(ops(found)[3..], [Op::Conv(_), Op::Conv(_), Op::Add, Op::Add]) && operands[3..] == [3, 2]
     });
     let both = made(false, |g, r, x| {
         let (a, b) = (wide(g, r, x, 16), wide(g, r, x, 16));

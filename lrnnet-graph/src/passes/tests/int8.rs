@@ -160,6 +160,72 @@ fn what_asks_for_floats_gets_them() {
     let integer: Vec<_> = weights.map(|op| *op == Op::Dequantize).collect();
     assert_eq!(integer, [true, false, false, true]);
     assert_eq!(readers(&found, "sum"), [&Op::Quantize]);
+    // What is added to bytes is bytes.
+    let summands = node_called(&found, "sum").inputs.iter().map(|&v| &found.node(v).op);
+    assert_eq!(summands.collect::<Vec<_>>(), [&Op::Dequantize; 2]);
+}
+
+#[test]
+fn what_has_no_integer_kernel_stays_float() {
+    let constant_added = made(false, |g, r, x| {
+        let y = conv(g, r, x, 6, Conv::new([3, 3]));
+        let y = g.push("relu", Op::Relu, &[y]);
+        let constant = g.constant("constant", r.tensor(&[1], 0.5, 1.0));
+        let y = g.push("sum", Op::Add, &[y, constant]);
+        conv(g, r, y, 4, Conv::new([1, 1]))
+    });
+    let of_floats = made(false, |g, r, x| {
+        let exact = |g: &mut Graph, name: &str| {
+            let node = Node { name: name.into(), op: Op::Relu, arithmetic: Arithmetic::Float32, ..g.node(x).clone() };
+            g.copy(&node, &[x])
+        };
+        let (a, b) = (exact(g, "a"), exact(g, "b"));
+        let y = g.push("sum", Op::Add, &[a, b]);
+        conv(g, r, y, 4, Conv::new([1, 1]))
+    });
+    for (name, graph, bytes) in
+        [("a constant is added", constant_added, vec!["image", "conv1"]), ("a sum of floats", of_floats, vec![])]
+    {
+        let found = quantized(&graph);
+        assert!(faults(&graph, &found, INT8).is_empty(), "{name}");
+        let quantized = found.nodes().iter().filter(|node| node.op == Op::Quantize);
+        let quantized: Vec<_> = quantized.map(|node| node.name.trim_end_matches(".bytes")).collect();
+        assert_eq!(quantized, bytes, "{name}");
+    }
+}
+
+#[test]
+fn what_moves_the_picture_moves_its_bytes() {
+    let graph = made(false, |g, r, x| {
+        let y = conv(g, r, x, 6, Conv::new([3, 3]).stride(2));
+        let y = g.push("relu", Op::Relu, &[y]);
+        let pool = g.push("pool", Op::MaxPool, &[x]);
+        let y = g.push("join", Op::Concat(1), &[y, pool]);
+        let y = conv(g, r, y, 6, Conv::new([1, 1]));
+        g.push("last", Op::Relu, &[y])
+    });
+    let found = quantized(&graph);
+    assert!(faults(&graph, &found, INT8).is_empty());
+    assert_eq!(node_called(&found, "pool.bytes").op, Op::MaxPool);
+}
+
+#[test]
+fn weights_of_many_unused_channels_are_stored_without_them() {
+    // At three quarters the narrow weight still is the smaller one; a single channel more, and it is not worth a gather.
+    for (used, is_narrow) in [(4, true), (12, true), (13, false), (16, false)] {
+        let graph = made(false, |g, r, x| {
+            let y = conv(g, r, x, 16, Conv::new([1, 1]));
+            let y = g.push("relu", Op::Relu, &[y]);
+            let weights = r.tensor(&[4, 16, 1, 1], 0.5, 1.0);
+            let weight = Tensor::from_fn([4, 16, 1, 1], |i| if i % 16 < used { weights.data()[i] } else { 0.0 });
+            let weight = g.constant("weight", weight);
+            let y = g.push("conv", Op::Conv(Conv::new([1, 1])), &[y, weight]);
+            g.push("last", Op::Relu, &[y])
+        });
+        let found = quantized(&graph);
+        assert!(faults(&graph, &found, INT8).is_empty(), "{used}");
+        assert_eq!(count(&found, |op| matches!(op, Op::GatherChannels(_))), usize::from(is_narrow), "{used}");
+    }
 }
 
 /// A network of this project with weights by formula, for a picture of bytes.
