@@ -7,6 +7,7 @@ use std::path::Path;
 use image::GrayImage;
 
 use crate::ErrorKind;
+use crate::guard::{Panicked, guarded};
 use crate::picture::{MAX_PIXELS, MAX_SIDE};
 
 /// Bytes that a decoder may allocate.
@@ -19,6 +20,10 @@ const MAX_ALLOC: usize = 256 << 20;
 ///
 /// A file that cannot be read, is no PNG, holds colours instead of ids, or is larger than a picture may be.
 pub fn open(path: &Path) -> Result<GrayImage, LabelError> {
+    guarded(|| open_unguarded(path))?
+}
+
+fn open_unguarded(path: &Path) -> Result<GrayImage, LabelError> {
     let limits = png::Limits { bytes: MAX_ALLOC };
     let mut decoder = png::Decoder::new_with_limits(BufReader::new(File::open(path)?), limits);
     decoder.set_transformations(png::Transformations::IDENTITY);
@@ -47,6 +52,9 @@ pub enum LabelError {
     /// No PNG, or a broken one.
     #[error("the label file is not a whole PNG: {0}")]
     Png(#[from] png::DecodingError),
+    /// Damaged in a way that its decoder did not foresee.
+    #[error("the label file is damaged: {0}")]
+    Panicked(#[from] Panicked),
     /// Colours, or another depth.
     #[error(
         "the label file holds {color:?} values of {depth:?} bits; expected 8-bit grey values or palette indices, one class id per pixel"

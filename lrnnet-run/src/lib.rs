@@ -57,6 +57,7 @@ pub mod compare;
 mod device;
 pub mod engine;
 mod frame;
+mod guard;
 pub mod label;
 pub mod mask;
 pub mod metrics;
@@ -77,6 +78,7 @@ pub use lrnnet_graph::{ErrorKind, InputKind, Metadata};
 
 pub use device::{Device, DeviceChoice, DeviceOption, DeviceOptions, Hardware, Runtime, UnknownDevice, device_words};
 pub use frame::{Frame, FrameError, PixelFormat};
+pub use guard::Panicked;
 pub use model::{Model, ModelError, ModelProblem, Output, OutputPort};
 pub use postprocess::Postprocessor;
 pub use preprocess::Preprocessor;

@@ -5,6 +5,7 @@ use std::io::{self, Cursor, Read};
 use std::path::Path;
 
 use crate::ErrorKind;
+use crate::guard::{Panicked, guarded};
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
 /// Pixels that a side of a picture may have.
@@ -47,8 +48,13 @@ pub fn read(reader: impl Read) -> Result<Vec<u8>, PictureError> {
 /// # Errors
 ///
 /// Bytes that are no whole picture of these formats, and pictures over [`MAX_SIDE`] or [`MAX_PIXELS`], which are
-/// refused from their header alone.
+/// refused from their header alone. A decoder that panics is an error too, [`PictureError::Panicked`], and prints
+/// nothing: the first call puts a hook in front of the process's panic hook for that.
 pub fn decode(bytes: &[u8]) -> Result<RgbImage, PictureError> {
+    guarded(|| decode_unguarded(bytes))?
+}
+
+fn decode_unguarded(bytes: &[u8]) -> Result<RgbImage, PictureError> {
     if bytes.is_empty() {
         return Err(PictureError::Empty);
     }
@@ -148,6 +154,9 @@ pub enum PictureError {
     /// Damaged, cut short or of an unsupported kind.
     #[error("the picture is damaged, cut short or of an unsupported kind")]
     Decode(#[from] ImageError),
+    /// Damaged in a way that its decoder did not foresee.
+    #[error("the picture is damaged")]
+    Panicked(#[from] Panicked),
 }
 
 impl PictureError {
@@ -178,6 +187,15 @@ mod tests {
             let enough = if format == ImageFormat::Png { bytes.len() - 16 } else { bytes.len() };
             let survivors: Vec<_> = (0..enough).filter(|&n| decode(&bytes[..n]).is_ok()).collect();
             assert!(survivors.is_empty(), "{format:?} of {} bytes decodes from {survivors:?}", bytes.len());
+        }
+    }
+
+    /// The product of a coefficient and a quantisation step is beyond 32 bits, which a build with overflow checks finds.
+    #[test]
+    fn a_jpeg_whose_decoder_panics_is_an_error() {
+        let found = decode(include_bytes!("../../fixtures/hostile/overflow.jpg"));
+        if cfg!(debug_assertions) {
+            assert!(matches!(found, Err(PictureError::Panicked(_))), "{found:?}");
         }
     }
 

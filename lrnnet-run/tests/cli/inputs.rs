@@ -61,6 +61,27 @@ fn what_is_no_picture_is_reported_and_the_others_are_done() {
 }
 
 #[test]
+fn a_picture_whose_decoder_panics_ends_the_picture_and_not_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pictures, masks) = (folder.path().join("pictures"), folder.path().join("masks"));
+    for name in ["a.png", "z.png"] {
+        save_picture(&pictures, name, 40, 30);
+    }
+    fs::copy(fixture("hostile/overflow.jpg"), pictures.join("m.jpg")).unwrap();
+    let ran = run_tiny([&pictures, Path::new("-o"), &masks]);
+    let mut report = Report::default();
+    // Only a build with overflow checks, as tests are, finds what the picture is about.
+    let (code, words): (_, &[&str]) = match cfg!(debug_assertions) {
+        true => (1, &["m.jpg", "the picture is damaged", "its decoder broke down", "failed: 1 of 3"]),
+        false => (0, &[]),
+    };
+    report.expect("a folder", &ran, code, words);
+    let done = files_below(&masks).iter().filter(|name| *name != "m.png").count();
+    report.check(format!("{done} of the others are done"), done == 2, &ran);
+    report.finish();
+}
+
+#[test]
 fn a_missing_file_is_a_failed_input() {
     let folder = tempfile::tempdir().unwrap();
     let good = save_picture(folder.path(), "good.png", 40, 30);
