@@ -1,37 +1,51 @@
 //! Label files: PNGs whose values are class ids.
 
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, Cursor, Read};
 use std::path::Path;
 
 use image::GrayImage;
 
 use crate::ErrorKind;
 use crate::guard::{Panicked, guarded};
-use crate::picture::{MAX_PIXELS, MAX_SIDE};
+use crate::picture::{MAX_FILE, MAX_PIXELS, MAX_SIDE, can_hold};
 
 /// Bytes that a decoder may allocate.
 const MAX_ALLOC: usize = 256 << 20;
 
-/// Reads the class ids of the label file at `path`: an 8-bit grey PNG (value = id) or an 8-bit palette PNG (index = id),
+/// Reads the class ids of the label file at `path`, at most [`MAX_FILE`] bytes; see [`decode`].
+///
+/// # Errors
+///
+/// A file that cannot be read, and what [`decode`] reports.
+pub fn open(path: &Path) -> Result<GrayImage, LabelError> {
+    let mut bytes = vec![];
+    File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE { Err(LabelError::FileTooLarge) } else { decode(&bytes) }
+}
+
+/// Reads the class ids of a label file: an 8-bit grey PNG (value = id) or an 8-bit palette PNG (index = id),
 /// as `lrnnet-run` writes masks.
 ///
 /// # Errors
 ///
-/// A file that cannot be read, is no PNG, holds colours instead of ids, or is larger than a picture may be.
-pub fn open(path: &Path) -> Result<GrayImage, LabelError> {
-    guarded(|| open_unguarded(path))?
+/// Bytes that are no PNG, hold colours instead of ids, or more pixels than a picture may have.
+pub fn decode(bytes: &[u8]) -> Result<GrayImage, LabelError> {
+    guarded(|| decode_unguarded(bytes))?
 }
 
-fn open_unguarded(path: &Path) -> Result<GrayImage, LabelError> {
+fn decode_unguarded(bytes: &[u8]) -> Result<GrayImage, LabelError> {
     let limits = png::Limits { bytes: MAX_ALLOC };
-    let mut decoder = png::Decoder::new_with_limits(BufReader::new(File::open(path)?), limits);
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
     decoder.set_transformations(png::Transformations::IDENTITY);
     let mut reader = decoder.read_info()?;
     let info = reader.info();
     let (width, height, color, depth) = (info.width, info.height, info.color_type, info.bit_depth);
     if width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(LabelError::TooLarge { width, height });
+    }
+    if !can_hold(bytes.len(), width, height) {
+        return Err(LabelError::TooFewBytes { bytes: bytes.len(), width, height });
     }
     let holds_ids = matches!(color, png::ColorType::Grayscale | png::ColorType::Indexed);
     if !holds_ids || depth != png::BitDepth::Eight {
@@ -49,6 +63,19 @@ pub enum LabelError {
     /// Not readable.
     #[error("cannot read the label file: {0}")]
     Read(#[from] io::Error),
+    /// Too many bytes.
+    #[error("the label file has more than {} MiB; expected at most that", MAX_FILE >> 20)]
+    FileTooLarge,
+    /// Cut short, or a header that lies.
+    #[error("the label file is cut short: its {bytes} bytes cannot hold {width} x {height} pixels")]
+    TooFewBytes {
+        /// Bytes of the file.
+        bytes: usize,
+        /// Columns.
+        width: u32,
+        /// Rows.
+        height: u32,
+    },
     /// No PNG, or a broken one.
     #[error("the label file is not a whole PNG: {0}")]
     Png(#[from] png::DecodingError),
@@ -142,7 +169,8 @@ mod tests {
         }
         // Without pixels it is no whole PNG, which shows only where the size is allowed.
         let error = grey([side, side], &[]).unwrap_err();
-        assert!(matches!(error, LabelError::Png(_)), "{error}");
+        assert!(matches!(error, LabelError::TooFewBytes { .. }), "{error}");
+        assert!(matches!(grey([500, 500], &[]), Err(LabelError::Png(_))));
         for size in [[long + 1, 1], [1, long + 1], [side + 1, side], [side, side + 1], [long, long]] {
             let error = grey(size, &[]).unwrap_err();
             let [width, height] = size;

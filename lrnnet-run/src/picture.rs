@@ -14,6 +14,9 @@ pub const MAX_SIDE: u32 = 16_384;
 pub const MAX_PIXELS: u64 = 100_000_000;
 /// Bytes that a picture file may have.
 pub const MAX_FILE: u64 = 256 << 20;
+/// Pixels that a byte of a PNG or JPEG file can stand for: deflate repeats a byte 1032 times, which holds 8 pixels at
+/// most, and of a JPEG each block of 64 pixels takes a bit. (A WebP of one colour has no such measure.)
+const PIXELS_PER_BYTE: u64 = 10_000;
 /// Bytes that a decoder may allocate, as far as it counts them; the decoded picture counts.
 const MAX_ALLOC: u64 = 512 << 20;
 /// File name extensions of the formats that can be decoded, in lower case.
@@ -66,6 +69,10 @@ fn decode_unguarded(bytes: &[u8]) -> Result<RgbImage, PictureError> {
     reader.limits(limits());
     let mut decoder = reader.into_decoder()?;
     check_size(&decoder)?;
+    let (width, height) = decoder.dimensions();
+    if format != ImageFormat::WebP && !can_hold(bytes.len(), width, height) {
+        return Err(PictureError::TooFewBytes { bytes: bytes.len(), width, height });
+    }
     decoder.set_limits(limits())?;
     // The decoder itself fills the rest of a JPEG that is cut short with grey and says nothing.
     if format == ImageFormat::Jpeg && !jpeg_ends(bytes) {
@@ -91,6 +98,11 @@ fn check_size(decoder: &impl ImageDecoder) -> Result<(), PictureError> {
     }
     let needed = decoder.total_bytes();
     if needed > MAX_ALLOC { Err(PictureError::Memory { needed }) } else { Ok(()) }
+}
+
+/// Whether a PNG or JPEG file of so many bytes can hold so many pixels; asked before memory is spent on them.
+pub(crate) fn can_hold(bytes: usize, width: u32, height: u32) -> bool {
+    u64::from(width) * u64::from(height) <= PIXELS_PER_BYTE * bytes as u64
 }
 
 /// Whether the image data of a JPEG is followed by its end marker (ITU-T T.81, annex B).
@@ -148,6 +160,16 @@ pub enum PictureError {
         /// Bytes needed.
         needed: u64,
     },
+    /// Cut short, or a header that lies.
+    #[error("the picture is cut short: its {bytes} bytes cannot hold {width} x {height} pixels; fetch the file again")]
+    TooFewBytes {
+        /// Bytes of the file.
+        bytes: usize,
+        /// Columns.
+        width: u32,
+        /// Rows.
+        height: u32,
+    },
     /// Cut short.
     #[error("the picture is cut short: the end marker of its JPEG data is missing; fetch the file again")]
     Truncated,
@@ -187,6 +209,39 @@ mod tests {
             let enough = if format == ImageFormat::Png { bytes.len() - 16 } else { bytes.len() };
             let survivors: Vec<_> = (0..enough).filter(|&n| decode(&bytes[..n]).is_ok()).collect();
             assert!(survivors.is_empty(), "{format:?} of {} bytes decodes from {survivors:?}", bytes.len());
+        }
+    }
+
+    #[test]
+    fn a_header_that_lies_is_refused_and_the_emptiest_picture_is_not() {
+        let side = 2048;
+        let [mut dark, mut flat, mut cut, mut lie] = [(); 4].map(|()| vec![]);
+        let png = |bytes: &mut Vec<u8>, rows: u32| {
+            let mut encoder = png::Encoder::new(bytes, side, side);
+            encoder.set_color(png::ColorType::Grayscale);
+            encoder.set_depth(png::BitDepth::One);
+            encoder.set_compression(png::Compression::High);
+            let mut writer = encoder.write_header().unwrap();
+            match rows {
+                0 => writer.write_chunk(png::chunk::IDAT, &[]).unwrap(),
+                rows => writer.write_image_data(&vec![0; (side / 8 * rows) as usize]).unwrap(),
+            }
+        };
+        png(&mut dark, side);
+        png(&mut cut, 0);
+        let jpeg = |bytes: &mut Vec<u8>| {
+            let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(bytes, 1);
+            encoder.write_image(&vec![128; (side * side) as usize], side, side, ExtendedColorType::L8).unwrap();
+        };
+        jpeg(&mut flat);
+        jpeg(&mut lie);
+        lie.truncate(400);
+        for (what, bytes) in [("PNG", &dark), ("JPEG", &flat)] {
+            assert_eq!(decode(bytes).unwrap().dimensions(), (side, side), "{what} of {} bytes", bytes.len());
+        }
+        for (what, bytes) in [("PNG", &cut), ("JPEG", &lie)] {
+            let error = decode(bytes).unwrap_err();
+            assert!(matches!(error, PictureError::TooFewBytes { width: 2048, .. }), "{what}: {error}");
         }
     }
 
