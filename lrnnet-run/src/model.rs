@@ -116,6 +116,9 @@ impl Builtin {
     }
 }
 
+/// How the bytes of a file are read.
+type Parse = fn(&[u8]) -> Result<ModelFile, FileError>;
+
 /// A model that was read, understood and found to be one that this program can feed.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -154,12 +157,26 @@ impl Model {
         }
     }
 
-    /// Reads the model file at `path`.
+    /// Reads the model file at `path`, which may be a stranger's: see [`from_bytes`](Self::from_bytes).
     ///
     /// # Errors
     ///
     /// A file that cannot be read or that is no model of this project.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
+        Self::open_with(path, ModelFile::parse)
+    }
+
+    /// Reads the model file at `path` without a look at its graph: see
+    /// [`from_trusted_bytes`](Self::from_trusted_bytes).
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read, or that does not say what to feed it.
+    pub fn open_trusted(path: &Path) -> Result<Self, ModelError> {
+        Self::open_with(path, ModelFile::parse_trusted)
+    }
+
+    fn open_with(path: &Path, parse: Parse) -> Result<Self, ModelError> {
         let name = path.display().to_string();
         let read = || {
             let mut bytes = vec![];
@@ -168,22 +185,40 @@ impl Model {
             Ok(bytes)
         };
         match read() {
-            Ok(bytes) => Self::from_bytes(&name, bytes),
+            Ok(bytes) => Self::understand(name, bytes.into(), parse),
             Err(error) => Err(ModelError { name, problem: ModelProblem::Read(error) }),
         }
     }
 
     /// Reads the bytes of a model file; `name` stands for it in messages.
     ///
+    /// Before a runtime sees any of it, each part of the graph is held against what `lrnnet-export` writes: see
+    /// [`ModelFile::parse`].
+    ///
     /// # Errors
     ///
     /// Bytes that are no model of this project.
     pub fn from_bytes(name: &str, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, ModelError> {
-        Self::understand(name.to_owned(), bytes.into()).map_err(|problem| ModelError { name: name.to_owned(), problem })
+        Self::understand(name.to_owned(), bytes.into(), ModelFile::parse)
     }
 
-    fn understand(name: String, bytes: Cow<'static, [u8]>) -> Result<Self, ModelProblem> {
-        let file = ModelFile::parse(&bytes)?;
+    /// Reads the bytes of a model file of somebody who is trusted, whose graph may be any that a runtime takes. It can
+    /// make the runtime do what a model can ask for: take all memory, say, or read other files.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are no ONNX model, or whose metadata do not say what to feed it.
+    pub fn from_trusted_bytes(name: &str, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, ModelError> {
+        Self::understand(name.to_owned(), bytes.into(), ModelFile::parse_trusted)
+    }
+
+    fn understand(name: String, bytes: Cow<'static, [u8]>, parse: Parse) -> Result<Self, ModelError> {
+        let file = parse(&bytes).map_err(ModelProblem::from);
+        let understood = file.and_then(|file| Self::of_file(name.clone(), bytes, file));
+        understood.map_err(|problem| ModelError { name, problem })
+    }
+
+    fn of_file(name: String, bytes: Cow<'static, [u8]>, file: ModelFile) -> Result<Self, ModelProblem> {
         let metadata = file.metadata();
         let kind = metadata.input;
         let [fixed_batch, height, width] = input_extents(kind, file.input())?;
@@ -205,7 +240,8 @@ impl Model {
     /// The same network with the head `logits-8`, where this one puts out nothing but the class map that follows from
     /// it: for runtimes that take longer for upsampling and arg max than [`Postprocessor`](crate::Postprocessor) does.
     pub fn headless(&self) -> Option<Self> {
-        Self::from_bytes(&self.name, self.file.headless()?).ok()
+        // Part of a file that was looked at, or is trusted.
+        Self::from_trusted_bytes(&self.name, self.file.headless()?).ok()
     }
 
     /// What `backend` is given of this model to run: the built-in one in the form that suits it, any other as it is, and

@@ -11,6 +11,7 @@ use crate::argmax::ArgMax;
 use crate::engine::{Engine, EngineError, Outputs};
 use crate::frame::Frame;
 use crate::model::Model;
+use crate::picture::{MAX_PIXELS, MAX_SIDE};
 use crate::preprocess::Preprocessor;
 use crate::scores::Lead;
 use crate::size::Size;
@@ -51,6 +52,10 @@ pub fn run(model: &Model, engine: &mut dyn Engine) -> Result<Verdict, SelfTestEr
         }
     };
     let size = Size::new(record.height, record.width);
+    let longest = size.height.max(size.width);
+    if longest > MAX_SIDE as usize || size.area() as u64 > MAX_PIXELS {
+        return Err(SelfTestError::TooLarge { size });
+    }
     let fits = model.fixed_size().unwrap_or_else(|| size.rounded_to(model.metadata().size_multiple));
     if size != fits {
         return Err(SelfTestError::Size { size, fits });
@@ -178,6 +183,14 @@ pub enum SelfTestError {
         size: Size,
         /// Size that the model takes.
         fits: Size,
+    },
+    /// A picture that no picture may be as large as.
+    #[error(
+        "the self-test's picture has size {size}; expected at most {MAX_SIDE} a side and {MAX_PIXELS} pixels in all"
+    )]
+    TooLarge {
+        /// Size in the record.
+        size: Size,
     },
     /// Logits from which no class follows.
     #[error("the model put out logits that are NaN or infinite; expected numbers: try another device")]

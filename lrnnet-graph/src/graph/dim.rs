@@ -55,6 +55,18 @@ impl Dim {
         self.den != 0 && self.powers.iter().all(|&power| power >= 0) && (!is_fixed || self.den == 1)
     }
 
+    /// Whether a value of this shape has a size that can be reckoned with and computed with: at least one element, at
+    /// most 2^31 but for what the caller chooses, and of what the caller chooses no high powers.
+    pub(crate) fn are_modest(shape: &[Self]) -> bool {
+        let product = |part: fn(&Self) -> usize, max: usize| {
+            shape.iter().try_fold(1usize, |n, dim| n.checked_mul(part(dim)).filter(|n| (1..=max).contains(n)))
+        };
+        let power = |axis: usize| shape.iter().map(|dim| i32::from(dim.powers[axis])).sum::<i32>();
+        product(|dim| dim.num, 1 << 31).is_some()
+            && product(|dim| dim.den, 1 << 24).is_some()
+            && (0..3).all(|axis| (0..=4).contains(&power(axis)))
+    }
+
     fn reduced(num: usize, den: usize, powers: [i8; 3]) -> Self {
         let (mut a, mut b) = (num, den);
         while b != 0 {

@@ -12,11 +12,11 @@ mod scope;
 
 pub use dim::{Dim, Shape};
 pub use element::ElementType;
+pub(crate) use infer::infer;
 pub use op::{Arithmetic, Conv, Extent, Op, Role};
 pub(crate) use scope::Scope;
 
 use crate::tensor::{Constant, Tensor};
-use infer::infer;
 
 /// The result of one node. It belongs to the graph that it was made in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -230,7 +230,7 @@ fn tensor(name: &str, dims: Vec<i64>, element: ElementType, bytes: Vec<u8>) -> T
     }
 }
 
-fn value_info(name: &str, node: &Node) -> ValueInfoProto {
+pub(super) fn value_info(name: &str, node: &Node) -> ValueInfoProto {
     let value = |d: &Dim| match d.as_fixed() {
         Some(n) => DimensionValue::Value(n as i64),
         None => DimensionValue::Param(d.to_string()),
@@ -245,18 +245,18 @@ fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
     AttributeProto { name: Some(name.into()), r#type: Some(kind as i32), ..Default::default() }
 }
 
-fn int(name: &str, value: usize) -> AttributeProto {
+pub(super) fn int(name: &str, value: usize) -> AttributeProto {
     AttributeProto { i: Some(value as i64), ..attribute(name, AttributeType::Int) }
 }
 
-fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> AttributeProto {
+pub(super) fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> AttributeProto {
     AttributeProto { ints: values.into_iter().map(|v| v as i64).collect(), ..attribute(name, AttributeType::Ints) }
 }
 
-fn float(name: &str, value: f32) -> AttributeProto {
+pub(super) fn float(name: &str, value: f32) -> AttributeProto {
     AttributeProto { f: Some(value), ..attribute(name, AttributeType::Float) }
 }
 
-fn string(name: &str, value: &str) -> AttributeProto {
+pub(super) fn string(name: &str, value: &str) -> AttributeProto {
     AttributeProto { s: Some(value.into()), ..attribute(name, AttributeType::String) }
 }

@@ -2,7 +2,10 @@
 
 use prost::Message;
 
+use super::check::check;
 use super::proto::{DimensionValue, ModelProto, ValueInfoProto};
+use super::verdict::GraphError;
+use super::wire;
 use crate::error_kind::ErrorKind;
 use crate::graph::ElementType;
 use crate::metadata::{Metadata, MetadataError};
@@ -18,6 +21,9 @@ pub struct Port {
     pub shape: Vec<Option<usize>>,
 }
 
+/// Bytes that all metadata of a file may have: a self-test of a million near ties, and room for other tools.
+const MAX_METADATA: usize = 4 << 20;
+
 /// A model file of this project that was read whole and understood whole.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelFile {
@@ -31,26 +37,43 @@ impl ModelFile {
     /// Bytes that a model file may have. This network's have less than 4 MB; the rest is room for wider relatives.
     pub const MAX_BYTES: usize = 64 << 20;
 
-    /// Reads `bytes`.
+    /// Reads `bytes`, which must be such as this crate writes them.
     ///
     /// Encoding what was decoded must give the same bytes again. So a file that holds anything outside of the
     /// subset in [`proto`](super::proto), such as external data, functions, subgraphs or sparse tensors, is
-    /// refused here, before any runtime sees it; and so are trailing or reordered bytes.
+    /// refused here, before any runtime sees it; and so are trailing or reordered bytes. Then every node must be one that
+    /// this crate writes, with the attributes, types and shapes that follow from its operands.
     ///
     /// # Errors
     ///
     /// The first way in which the bytes are no model of this project.
     pub fn parse(bytes: &[u8]) -> Result<Self, FileError> {
+        let file = Self::parse_trusted(bytes)?;
+        if file.proto.encode_to_vec() != bytes {
+            return Err(FileError::OutsideSubset);
+        }
+        if let Some(domain) = foreign_domain(&file.proto) {
+            return Err(FileError::Domain(domain));
+        }
+        check(&file.proto)?;
+        Ok(file)
+    }
+
+    /// Reads `bytes` of somebody who is trusted: of the graph no more is looked at than its input and its outputs.
+    ///
+    /// A runtime that is given such bytes may do whatever a model can ask of it, such as reading other files.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are no ONNX model, or whose input, outputs or metadata are not those of a model of this project.
+    pub fn parse_trusted(bytes: &[u8]) -> Result<Self, FileError> {
         if bytes.len() > Self::MAX_BYTES {
             return Err(FileError::TooLarge { max: Self::MAX_BYTES });
         }
+        if !wire::is_modest(bytes) {
+            return Err(FileError::TooManyFields { max: wire::MAX_FIELDS });
+        }
         let proto = ModelProto::decode(bytes).map_err(FileError::Protobuf)?;
-        if proto.encode_to_vec() != bytes {
-            return Err(FileError::OutsideSubset);
-        }
-        if let Some(domain) = foreign_domain(&proto) {
-            return Err(FileError::Domain(domain));
-        }
         let graph = proto.graph.as_ref().ok_or(FileError::Ports { inputs: 0, outputs: 0 })?;
         let (inputs, outputs) = (ports(&graph.input)?, ports(&graph.output)?);
         let [input] = inputs.as_slice() else {
@@ -92,6 +115,10 @@ impl ModelFile {
 
 fn read_metadata(proto: &ModelProto) -> Result<Metadata, FileError> {
     let props = proto.metadata_props.iter();
+    let bytes: usize = props.clone().map(|entry| entry.key().len() + entry.value().len()).sum();
+    if bytes > MAX_METADATA {
+        return Err(FileError::MetadataTooLarge { max: MAX_METADATA });
+    }
     Ok(Metadata::from_props(props.filter_map(|p| Some((p.key.as_deref()?, p.value.as_deref()?))))?)
 }
 
@@ -129,6 +156,12 @@ pub enum FileError {
     /// No protobuf message.
     #[error("the file is not an ONNX model, or is cut short: {0}")]
     Protobuf(prost::DecodeError),
+    /// More fields than any model of this project has.
+    #[error("the file has more than {max} fields; expected an LRNNet model, which has some ten thousand")]
+    TooManyFields {
+        /// Fields allowed.
+        max: usize,
+    },
     /// Something the subset does not know.
     #[error(
         "the file holds parts that lrnnet-export never writes (external data, functions, subgraphs or foreign \
@@ -152,6 +185,15 @@ pub enum FileError {
     /// Metadata that is missing or wrong.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
+    /// More metadata than any model has.
+    #[error("the file has more than {max} bytes of metadata; expected at most that")]
+    MetadataTooLarge {
+        /// Bytes allowed.
+        max: usize,
+    },
+    /// A graph that no model of this project has.
+    #[error("the graph is not one that lrnnet-export writes")]
+    Graph(#[from] GraphError),
 }
 
 impl FileError {

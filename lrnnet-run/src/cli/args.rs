@@ -9,7 +9,7 @@ use lrnnet_graph::Precision;
 use lrnnet_run::engine::EngineOptions;
 use lrnnet_run::mask::MaskStyle;
 use lrnnet_run::stream::Ratio;
-use lrnnet_run::{DeviceChoice, Segmenter, SegmenterBuilder, Size, device_words, tolerance};
+use lrnnet_run::{DeviceChoice, Model, ModelError, Segmenter, SegmenterBuilder, Size, device_words, tolerance};
 
 use super::bench::BenchArgs;
 use super::opening::Volume;
@@ -170,7 +170,22 @@ fn device_help() -> String {
     format!("{}; only auto falls back", device_words())
 }
 
-/// How a runtime is found and run.
+/// Whose models are taken.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct TrustArgs {
+    /// Take a model file that lrnnet-export did not write as it is: only from somebody you would run a program of
+    #[arg(long)]
+    trust_model: bool,
+}
+
+impl TrustArgs {
+    /// Reads a model file.
+    pub fn open(self, path: &Path) -> Result<Model, ModelError> {
+        if self.trust_model { Model::open_trusted(path) } else { Model::open(path) }
+    }
+}
+
+/// How a runtime is found and run, and what it may run.
 #[derive(Debug, clap::Args)]
 pub struct RuntimeArgs {
     /// Library of ONNX Runtime, or its folder; searched for by default (see lrnnet-run doctor)
@@ -179,6 +194,8 @@ pub struct RuntimeArgs {
     /// Threads on the CPU; by default the runtime's choice
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub trust: TrustArgs,
 }
 
 impl RuntimeArgs {
@@ -191,7 +208,7 @@ impl RuntimeArgs {
     pub fn builder(&self, network: Network<'_>, device: DeviceChoice) -> SegmenterBuilder {
         let builder = Segmenter::builder().device(device).engine_options(self.options());
         match network {
-            Network::File(path) => builder.model_path(path),
+            Network::File(path) => builder.model_path(path).trust_model(self.trust.trust_model),
             Network::Builtin(precision) => builder.builtin(precision),
         }
     }
@@ -214,6 +231,8 @@ pub struct DoctorArgs {
     /// Library of ONNX Runtime, or its folder; searched for by default
     #[arg(long, value_name = "PATH")]
     pub ort_lib: Option<PathBuf>,
+    #[command(flatten)]
+    pub trust: TrustArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -309,6 +328,7 @@ mod tests {
         for line in ["a.png -o m.png", "eval --images a --labels b", "selftest m.onnx", "verify m.onnx"] {
             assert!(parse(&format!("{line} --device cuda:1+tf32+graph --threads 2")).is_ok(), "{line}");
             assert!(parse(&format!("{line} --device cpu+graph")).is_err(), "{line}");
+            assert!(parse(&format!("{line} --trust-model")).is_ok(), "{line}");
         }
         for line in ["a.png -o m.png", "eval --images a --labels b"] {
             assert!(parse(&format!("{line} --precision int8")).is_ok(), "{line}");

@@ -13,7 +13,7 @@ use super::predict::to_stdout;
 /// Looks at everything and prints what it finds.
 pub fn run(args: &DoctorArgs) -> Result<(), Failure> {
     let model = match &args.model {
-        Some(path) => Model::open(path),
+        Some(path) => args.trust.open(path),
         None => Model::builtin(),
     };
     let model = model.map_err(|error| Failure::Usage(error.into()))?;

@@ -3,11 +3,12 @@
 use std::error::Error;
 use std::iter::successors;
 
+use lrnnet_graph::onnx::FileError;
 use lrnnet_run::engine::library::LibraryError;
 use lrnnet_run::engine::{DeviceProblem, EngineError};
 use lrnnet_run::metrics::ForeignId;
 use lrnnet_run::selftest::SelfTestError;
-use lrnnet_run::{BuildError, SegmentError};
+use lrnnet_run::{BuildError, ModelProblem, SegmentError};
 
 use super::stream::ffmpeg::FfmpegError;
 
@@ -24,6 +25,8 @@ const GET_DRIVER: &str = "install NVIDIA's driver on a machine with an NVIDIA GP
 
 const GET_FFMPEG: &str = "install ffmpeg: `apt-get install ffmpeg` (Debian, Ubuntu), `dnf install ffmpeg` (Fedora) or \
                           `brew install ffmpeg` (macOS); y4m and raw frames need nothing";
+
+const TRUST: &str = "export it with lrnnet-export, or, if you would run a program of who made it, add --trust-model";
 
 /// What helps against `error` or the first of its causes that something is known about.
 pub fn hint(error: &(dyn Error + 'static)) -> Option<String> {
@@ -48,6 +51,11 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<String> {
     }
     if let Some(error) = error.downcast_ref::<LibraryError>() {
         return of_library(error);
+    }
+    if let Some(ModelProblem::File(FileError::OutsideSubset | FileError::Domain(_) | FileError::Graph(_))) =
+        error.downcast_ref()
+    {
+        return Some(TRUST.to_owned());
     }
     if let Some(FfmpegError::Missing { .. }) = error.downcast_ref() {
         return Some(GET_FFMPEG.to_owned());

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, anyhow};
 use lrnnet_run::selftest::{self, SelfTestError, Verdict};
-use lrnnet_run::{BuildError, Model, engine};
+use lrnnet_run::{BuildError, engine};
 
 use super::args::SelfTestArgs;
 use super::failure::Failure;
@@ -11,7 +11,7 @@ use super::predict::to_stdout;
 
 /// Runs the self-test of a file on a device.
 pub fn run(args: &SelfTestArgs) -> Result<(), Failure> {
-    let model = Model::open(&args.model).map_err(|error| Failure::Usage(error.into()))?;
+    let model = args.place.runtime.trust.open(&args.model).map_err(|error| Failure::Usage(error.into()))?;
     let notice = |text: &str| eprintln!("note: {text}");
     let options = args.place.runtime.options();
     let opened = engine::open(&model, args.place.device, &options, &notice).map_err(BuildError::from)?;

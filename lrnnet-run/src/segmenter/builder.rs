@@ -17,12 +17,16 @@ use crate::size::Size;
 #[derive(Default)]
 pub struct SegmenterBuilder {
     source: ModelSource,
+    trusted: bool,
     device: DeviceChoice,
     options: EngineOptions,
     image_size: Option<Size>,
     batch: Option<NonZeroUsize>,
     notice: Option<Notice>,
 }
+
+/// What a model without a path is called in messages.
+const BYTES: &str = "given as bytes";
 
 /// Hears of what takes long.
 type Notice = Box<dyn Fn(&str) + Send>;
@@ -66,6 +70,13 @@ impl SegmenterBuilder {
     #[must_use]
     pub fn model_bytes(mut self, bytes: impl Into<Cow<'static, [u8]>>) -> Self {
         self.source = ModelSource::Bytes(bytes.into());
+        self
+    }
+
+    /// Takes the model file or its bytes without a look at the graph: see [`Model::from_trusted_bytes`].
+    #[must_use]
+    pub fn trust_model(mut self, trusted: bool) -> Self {
+        self.trusted = trusted;
         self
     }
 
@@ -122,8 +133,10 @@ impl SegmenterBuilder {
     pub fn build_resident(self) -> Result<Segmenter<Box<dyn ResidentEngine>>, BuildError> {
         let model = match self.source {
             ModelSource::Builtin(precision) => Model::builtin_in(precision)?,
+            ModelSource::Path(path) if self.trusted => Model::open_trusted(&path)?,
             ModelSource::Path(path) => Model::open(&path)?,
-            ModelSource::Bytes(bytes) => Model::from_bytes("given as bytes", bytes)?,
+            ModelSource::Bytes(bytes) if self.trusted => Model::from_trusted_bytes(BYTES, bytes)?,
+            ModelSource::Bytes(bytes) => Model::from_bytes(BYTES, bytes)?,
             ModelSource::Loaded(model) => *model,
         };
         let batch = self.batch.unwrap_or(NonZeroUsize::MIN);

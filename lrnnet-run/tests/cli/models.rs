@@ -35,7 +35,7 @@ fn what_is_no_model_is_a_usage_error() {
         ("external", external, "external data"),
         ("functions", functions, "functions"),
         ("custom", custom, "com.example"),
-        ("unknown", unknown, "does not take the model"),
+        ("unknown", unknown, "(NoSuchOperator) is none that lrnnet-export writes"),
         ("nameless", changed(|m| m.metadata_props.clear()), "no metadata"),
         ("headless", changed(|m| m.graph.as_mut().unwrap().output.clear()), "0 outputs"),
         ("bgr", changed(|m| set_metadata(m, "color_order", "\"BGR\"")), "expected RGB"),
@@ -51,9 +51,23 @@ fn what_is_no_model_is_a_usage_error() {
         std::fs::write(&path, bytes).unwrap();
         let ran = finish(program().args(["--device", "tract", "-m"]).arg(&path).arg(&source).arg("-o").arg(&mask));
         report.expect(name, &ran, 2, &["error: ", message]);
-        let named = name == "unknown" || ran.stderr.contains(path.to_str().unwrap());
-        report.check(format!("{name}: the file is not named"), named, &ran);
+        report.check(format!("{name}: the file is not named"), ran.stderr.contains(path.to_str().unwrap()), &ran);
+        let is_strange = ["external", "functions", "custom", "unknown"].contains(&name);
+        report.check(format!("{name}: hint"), ran.stderr.contains("add --trust-model") == is_strange, &ran);
         report.check(format!("{name}: wrote a mask"), !mask.exists(), &ran);
+    }
+    // Who is trusted gets as far as the runtime.
+    let path = folder.path().join("unknown.onnx");
+    let trusting = |subcommand: &[&str], rest: &[&Path]| {
+        finish(program().args(subcommand).args(["--device", "tract", "--trust-model"]).args(rest))
+    };
+    let (option, out) = (Path::new("-m"), Path::new("-o"));
+    let ran = trusting(&[], &[option, &path, &source, out, &mask]);
+    report.expect("trusted", &ran, 2, &["does not take the model"]);
+    for (subcommand, rest) in [("selftest", vec![path.as_path()]), ("bench", vec![option, &path])] {
+        let ran = trusting(&[subcommand], &rest);
+        report.check(format!("{subcommand}: trusted"), !ran.stderr.contains("is none that lrnnet-export"), &ran);
+        report.check(format!("{subcommand}: tried"), ran.code != Some(0), &ran);
     }
     let ran = finish(program().args(["-m", "no/such.onnx"]).arg(&source).arg("-o").arg(&mask));
     report.expect("missing", &ran, 2, &["no/such.onnx", "No such file"]);

@@ -123,6 +123,7 @@ mod tests {
             "--warmup 0 --iters 1",
             "--duration 0.5 --json - --plot latency.png",
             "--image street.png --ort-lib folder",
+            "-m a.onnx --trust-model",
             "--source street.mp4",
             "--images pictures --labels labels --trade-off all.png",
         ];

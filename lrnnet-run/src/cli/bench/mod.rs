@@ -92,7 +92,7 @@ fn picture(args: &BenchArgs, network: Network<'_>) -> Result<(String, RgbImage),
         }
         None => {
             let model = match network {
-                Network::File(path) => Model::open(path),
+                Network::File(path) => args.runtime.trust.open(path),
                 Network::Builtin(precision) => Model::builtin_in(precision),
             };
             let model = model.map_err(|error| Failure::Usage(error.into()))?;
