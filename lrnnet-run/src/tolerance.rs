@@ -13,7 +13,7 @@
 //! | [`VERIFY_TIE`] | the same for engines at whose precision nobody looked | TF32 and float16: changed pixels led by up to 6e-4 |
 //! | [`NEAR_TIE`] | the same for engines that a self-test must let pass: TF32 and float16 for a float32 file | as above; bfloat16, which must not pass, changes pixels that led by 1.2e-2 |
 //!
-//! The scale is the largest logit of the reference, without its sign. `training/conformance.py` holds other engines to
+//! The scale is the largest logit of the reference, without its sign. `training/conformance` holds other engines to
 //! the figures of [`Tolerance`] and [`TIE`].
 
 use lrnnet_graph::Precision;

@@ -1,13 +1,17 @@
-"""The comparisons of `conformance.py` and `agreement.py` must be able to fail."""
+"""The comparisons of `conformance` and `agreement.py` must be able to fail."""
 
 import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from agreement import FORMS, agrees
-from conformance import Case, Golden, Limit, Report, disagreements, upsample
+from conformance.cases import Case
+from conformance.engines import Engine, Task
+from conformance.golden import Golden, disagreements, upsample
+from conformance.report import Limit, Report
 
 CASE = Case("c", head="logits-8", trained=True)
 
@@ -71,13 +75,14 @@ def test_just_what_is_listed_may_fail(limits, error, scale, passed, refused, fai
     golden, outputs = perfect()
     outputs = {"logits8": scale * outputs["logits8"][None]}
 
-    def run() -> dict[str, np.ndarray]:
+    def run(_: Task) -> dict[str, np.ndarray]:
         if error:
             raise RuntimeError(error)
         return outputs
 
     report = Report(limits)
-    report.engine("engine", CASE, run, golden)
+    task = Task(Path("model.onnx"), golden.feed(CASE), golden.picture)
+    report.engine(Engine("engine", "1.0", run), CASE, task, golden)
     assert (report.passed.get("engine", 0), report.refused.get("engine", 0)) == (passed, refused)
     assert len(report.failures) == len(failures)
     assert all(part in text for part, text in zip(failures, report.failures, strict=True))
