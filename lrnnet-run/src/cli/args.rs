@@ -201,7 +201,7 @@ pub struct RuntimeArgs {
 impl RuntimeArgs {
     /// What an engine is opened with.
     pub fn options(&self) -> EngineOptions {
-        EngineOptions { library: self.ort_lib.clone(), threads: self.threads }
+        EngineOptions { library: self.ort_lib.clone(), threads: self.threads, ..EngineOptions::default() }
     }
 
     /// A segmenter with this network.

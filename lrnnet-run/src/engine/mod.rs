@@ -153,6 +153,9 @@ pub type Placement = std::collections::BTreeMap<String, usize>;
 pub struct EngineOptions {
     /// ONNX Runtime's library, or its folder; where it is not given, the usual places are searched.
     pub library: Option<PathBuf>,
+    /// Another place to search for it, before the usual ones and after what the user names in `ORT_DYLIB_PATH`: for
+    /// programs that come with a library, or know where one is installed.
+    pub suggested: Option<PathBuf>,
     /// Threads of one run on the CPU; the runtime's choice where it is not given.
     pub threads: Option<NonZeroUsize>,
 }

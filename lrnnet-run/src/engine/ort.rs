@@ -38,7 +38,7 @@ static LOADED: Mutex<Option<(Library, Environment)>> = Mutex::new(None);
 
 /// Opens what is asked for in ONNX Runtime, and runs it once where that may fail or take long.
 pub fn open(opening: &Opening<'_>) -> Result<Box<dyn ResidentEngine>, EngineError> {
-    let library = library::find(opening.options.library.as_deref())?;
+    let library = library::find_for(opening.options)?;
     gpu::check_provider(opening.device, &library)?;
     if matches!(opening.device.hardware, Hardware::TensorRt(_)) {
         (opening.notice)(&tensorrt_notice(opening, &library));
@@ -63,7 +63,7 @@ fn tensorrt_notice(opening: &Opening<'_>, library: &Library) -> String {
 /// this one serves nothing else.
 pub fn placement(opening: &Opening<'_>) -> Result<Placement, EngineError> {
     let &Opening { model, options, batch, size, .. } = opening;
-    let library = library::find(options.library.as_deref())?;
+    let library = library::find_for(options)?;
     let environment = environment(&library)?;
     let folder = tempfile::tempdir().map_err(run_error)?;
     // A graph is replayed as a whole, so its nodes would not be seen.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::probe;
 use crate::ErrorKind;
+use crate::engine::EngineOptions;
 
 /// The oldest minor version of ONNX Runtime 1 that works.
 pub const MIN_MINOR: u32 = 17;
@@ -17,6 +18,8 @@ pub enum Origin {
     Option,
     /// The environment variable `ORT_DYLIB_PATH` names it.
     Environment,
+    /// The program that uses this crate suggests it.
+    Suggested,
     /// `lrnnet-run setup` installs there.
     Setup,
     /// It is the program's own folder.
@@ -30,6 +33,7 @@ impl fmt::Display for Origin {
         f.write_str(match self {
             Self::Option => "named",
             Self::Environment => "ORT_DYLIB_PATH",
+            Self::Suggested => "suggested",
             Self::Setup => "lrnnet-run setup",
             Self::Beside => "beside the program",
             Self::System => "system's loader",
@@ -164,8 +168,17 @@ pub fn file_name() -> String {
 ///
 /// Every place that was looked at and what was found there.
 pub fn find(named: Option<&Path>) -> Result<Library, LibraryError> {
+    find_in(places(named, None))
+}
+
+/// The same for what an engine is opened with: the usual places come after the suggested one.
+pub(super) fn find_for(options: &EngineOptions) -> Result<Library, LibraryError> {
+    find_in(places(options.library.as_deref(), options.suggested.as_deref()))
+}
+
+fn find_in(places: Vec<(Origin, PathBuf)>) -> Result<Library, LibraryError> {
     let mut seen = vec![];
-    for (origin, path) in places(named) {
+    for (origin, path) in places {
         let candidate = examine(origin, path);
         match (&candidate.found, origin) {
             (Ok(minor), _) => return Ok(Library { minor: *minor, path: candidate.path }),
@@ -178,10 +191,10 @@ pub fn find(named: Option<&Path>) -> Result<Library, LibraryError> {
 
 /// Looks at every place that [`find`] would look at, past the first that fits.
 pub fn survey(named: Option<&Path>) -> Vec<Candidate> {
-    places(named).into_iter().map(|(origin, path)| examine(origin, path)).collect()
+    places(named, None).into_iter().map(|(origin, path)| examine(origin, path)).collect()
 }
 
-fn places(named: Option<&Path>) -> Vec<(Origin, PathBuf)> {
+fn places(named: Option<&Path>, suggested: Option<&Path>) -> Vec<(Origin, PathBuf)> {
     if let Some(path) = named {
         return vec![(Origin::Option, in_folder(path))];
     }
@@ -189,7 +202,8 @@ fn places(named: Option<&Path>) -> Vec<(Origin, PathBuf)> {
         return vec![(Origin::Environment, in_folder(&path))];
     }
     let beside = env::current_exe().ok().and_then(|program| Some(program.parent()?.to_owned()));
-    let folders = [(Origin::Setup, setup_folder()), (Origin::Beside, beside)];
+    let suggested = suggested.map(Path::to_owned);
+    let folders = [(Origin::Suggested, suggested), (Origin::Setup, setup_folder()), (Origin::Beside, beside)];
     let mut places: Vec<_> =
         folders.into_iter().filter_map(|(origin, folder)| Some((origin, in_folder(&folder?)))).collect();
     places.push((Origin::System, file_name().into()));
@@ -261,5 +275,19 @@ mod tests {
         assert!(matches!(unfit(&text), Unfit::Unloadable(reason) if !reason.is_empty()));
         assert_eq!(unfit(&missing), Unfit::Missing);
         assert!(matches!(find(Some(folder.path())), Err(LibraryError::Named(c)) if c.path == text));
+    }
+
+    #[test]
+    fn what_is_named_is_the_only_place_and_what_is_suggested_the_first() {
+        let (named, suggested) = (Path::new("/named/x.so"), Path::new("/suggested/x.so"));
+        assert_eq!(places(Some(named), Some(suggested)), [(Origin::Option, named.to_owned())]);
+        // The user's own choice comes first, and tests may run with one.
+        if folder_from("ORT_DYLIB_PATH").is_none() {
+            let origins = |suggested| places(None, suggested).into_iter().map(|(origin, _)| origin).collect::<Vec<_>>();
+            let usual = origins(None);
+            assert!(!usual.is_empty() && !usual.contains(&Origin::Suggested), "{usual:?}");
+            assert_eq!(origins(Some(suggested)), [&[Origin::Suggested], &usual[..]].concat());
+            assert_eq!(places(None, Some(suggested))[0].1, suggested);
+        }
     }
 }
