@@ -72,20 +72,29 @@ impl<'a> Frame<'a> {
     ///
     /// A picture without pixels, rows that overlap, or too few bytes.
     pub fn with_stride(bytes: &'a [u8], size: Size, format: PixelFormat, stride: usize) -> Result<Self, FrameError> {
+        let needed = Self::bytes_needed(size, format, stride)?;
+        if bytes.len() < needed {
+            return Err(FrameError::TooShort { found: bytes.len(), needed, size });
+        }
+        Ok(Self { bytes, size, format, stride })
+    }
+
+    /// Bytes from the first of the first pixel to the last of the last: no padding follows the last row.
+    ///
+    /// # Errors
+    ///
+    /// A picture without pixels, rows that overlap, or more than any memory holds.
+    pub fn bytes_needed(size: Size, format: PixelFormat, stride: usize) -> Result<usize, FrameError> {
         if size.height == 0 || size.width == 0 {
             return Err(FrameError::NoPixels);
         }
-        // What overflows is more than any memory holds.
         let row = size.width.checked_mul(format.bytes()).ok_or(FrameError::Overflow { size })?;
         if stride < row {
             return Err(FrameError::Stride { stride, row, size });
         }
         let needed = (size.height - 1).checked_mul(stride).and_then(|above| above.checked_add(row));
-        let needed = needed.ok_or(FrameError::Overflow { size })?;
-        if bytes.len() < needed {
-            return Err(FrameError::TooShort { found: bytes.len(), needed, size });
-        }
-        Ok(Self { bytes, size, format, stride })
+        // No object has more bytes than half of the addresses.
+        needed.filter(|needed| isize::try_from(*needed).is_ok()).ok_or(FrameError::Overflow { size })
     }
 
     /// Height and width, neither of them zero.
@@ -209,5 +218,8 @@ mod tests {
             assert!(matches!(error, FrameError::Overflow { .. } | FrameError::Stride { .. }), "{error}");
         }
         assert!(Frame::try_from(&RgbImage::new(0, 3)).is_err());
+        let largest = isize::MAX as usize;
+        assert_eq!(Frame::bytes_needed(size, rgb, largest - 12), Ok(largest));
+        assert_eq!(Frame::bytes_needed(size, rgb, largest - 11), Err(FrameError::Overflow { size }));
     }
 }
