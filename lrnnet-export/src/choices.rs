@@ -89,6 +89,12 @@ pub enum ChoiceError {
         /// Outputs of the classifier.
         found: usize,
     },
+    /// A model of the paper beside a part of one.
+    #[error("a variant stands for a block and a context; choose it or these, not both")]
+    Variant,
+    /// Pictures per run of a graph that leaves their number open.
+    #[error("a dynamic model takes any number of pictures at a time; leave the batch of {0} out, or fix the size")]
+    Batch(usize),
     /// Power iterations of a context that has none.
     #[error(
         "power iterations are a part of singular vectors, but the context is {0}; choose another, or leave them out"
@@ -124,6 +130,7 @@ impl Choices {
     ///
     /// Questions that stay open, and choices that contradict the weights or each other.
     pub fn settle(self, clues: &Clues) -> Result<Settled, ChoiceError> {
+        self.check()?;
         let mut notes = vec![];
         let block = self.block.or(self.variant.map(|_| Block::Fcb)).or(clues.block).unwrap_or(Block::Fcb);
         let mut context = self.context(clues, &mut notes);
@@ -144,6 +151,17 @@ impl Choices {
         let (input, head) = (self.input, self.head);
         let config = Config::new(Settings { block, context, classes, normalization, trained_size, size, input, head })?;
         Ok(Settled { config, notes })
+    }
+
+    /// Choices that would be passed over without a word.
+    fn check(&self) -> Result<(), ChoiceError> {
+        if self.variant.is_some() && (self.block.is_some() || self.context.is_some()) {
+            return Err(ChoiceError::Variant);
+        }
+        match self.size {
+            Some(SizeChoice::Dynamic) if self.batch != 1 => Err(ChoiceError::Batch(self.batch)),
+            _ => Ok(()),
+        }
     }
 
     fn context(&self, clues: &Clues, notes: &mut Vec<Note>) -> Context {
@@ -254,6 +272,23 @@ mod tests {
         let classes = Note::ClassesAssumed { data: "CamVid", count: 11 };
         assert_eq!(settled.notes, [Note::ContextAssumed(Variant::C.context()), classes]);
         assert_eq!(settle(Choices::default(), &clues(19)).config, Config::new(Settings::cityscapes()).unwrap());
+    }
+
+    #[test]
+    fn choices_that_exclude_each_other_are_refused() {
+        let c = || Choices { variant: Some(Variant::C), ..Choices::default() };
+        let dynamic = || Choices { size: Some(SizeChoice::Dynamic), ..Choices::default() };
+        let cases = [
+            (Choices { block: Some(Block::Fcb), ..c() }, Some(ChoiceError::Variant)),
+            (Choices { context: Some(Context::None), ..c() }, Some(ChoiceError::Variant)),
+            (c(), None),
+            (Choices { batch: 2, ..dynamic() }, Some(ChoiceError::Batch(2))),
+            (dynamic(), None),
+            (Choices { batch: 2, ..Choices::default() }, None),
+        ];
+        for (choices, expected) in cases {
+            assert_eq!(choices.clone().settle(&clues(11)).err(), expected, "{choices:?}");
+        }
     }
 
     #[test]

@@ -11,6 +11,19 @@ use crate::ErrorKind;
 /// Bytes a file of at most 256 names may have.
 const MAX_FILE: u64 = 64 << 10;
 
+/// The classes that `word` stands for: `camvid`, `cityscapes`, or a file for [`read_classes`].
+///
+/// # Errors
+///
+/// As for [`read_classes`].
+pub fn find_classes(word: &Path) -> Result<Classes, ClassFileError> {
+    match word.to_str() {
+        Some("camvid") => Ok(Classes::camvid()),
+        Some("cityscapes") => Ok(Classes::cityscapes()),
+        _ => read_classes(word),
+    }
+}
+
 /// Reads class names, one a line in the order of their ids, each followed by its colour or none of them.
 ///
 /// A line is a name, or a name and three numbers from 0 to 255: `traffic light 250 170 30`. Empty lines say nothing.
@@ -108,6 +121,15 @@ mod tests {
         let coloured = parse("road 1 2 3\ntraffic light 250 170 30\n").unwrap();
         assert_eq!(coloured.names, ["road", "traffic light"]);
         assert_eq!(coloured.palette, [[1, 2, 3], [250, 170, 30]]);
+    }
+
+    #[test]
+    fn known_lists_have_names_and_all_else_is_a_file() {
+        assert_eq!(find_classes("camvid".as_ref()).unwrap(), Classes::camvid());
+        assert_eq!(find_classes("cityscapes".as_ref()).unwrap(), Classes::cityscapes());
+        for word in ["CamVid", "", "no/such/file"] {
+            assert!(find_classes(word.as_ref()).is_err(), "{word}");
+        }
     }
 
     #[test]

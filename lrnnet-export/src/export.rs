@@ -34,14 +34,14 @@ pub struct Plan {
 impl Plan {
     /// The deploy form in float32, verified.
     pub fn new(config: Config) -> Self {
-        Self {
-            config,
-            form: Form::DEPLOY,
-            precision: Precision::Fp32,
-            ranges: Ranges::new(),
-            opset: Opset::default(),
-            verify: true,
-        }
+        Self::in_precision(config, Precision::Fp32)
+    }
+
+    /// The form that suits `precision`, verified: the deploy form, and for int8, whose [`ranges`](Self::ranges) are then
+    /// still to be measured, the dense one.
+    pub fn in_precision(config: Config, precision: Precision) -> Self {
+        let form = if precision == Precision::Int8 { Form::DENSE } else { Form::DEPLOY };
+        Self { config, form, precision, ranges: Ranges::new(), opset: Opset::default(), verify: true }
     }
 
     /// The weights in `file`, as far as this network has them.

@@ -46,7 +46,7 @@ pub mod weights;
 
 pub use calibrate::{Calibrated, CalibrationError, Samples, calibrate};
 pub use choices::{ChoiceError, Choices, Settled, SizeChoice};
-pub use class_file::{ClassFileError, read_classes};
+pub use class_file::{ClassFileError, find_classes, read_classes};
 pub use clues::Clues;
 pub use export::{ExportError, Exported, ModelError, Plan, export};
 pub use inspect::{InspectError, Inspection, PortLine, inspect};

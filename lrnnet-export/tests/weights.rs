@@ -6,7 +6,9 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::slice::from_ref;
 
-use lrnnet_export::weights::{Format, MAX_FILE, PickleError, Problem, WeightsError, read_weights};
+use lrnnet_export::weights::{
+    Format, MAX_FILE, PickleError, Problem, TensorBytes, WeightsError, read_weights, weights_in_memory,
+};
 use tempfile::TempDir;
 
 use files::{Compression, Pickle, safetensors, tensor_bytes, torch_zip, zip};
@@ -71,6 +73,45 @@ fn both_formats_give_the_same_weights() {
     let weights = safe.into_weights().unwrap();
     assert_eq!(weights, torch.into_weights().unwrap());
     assert_eq!((weights["a.weight"].shape(), weights["a.weight"].data()), (&[2, 3][..], &VALUES[..]));
+}
+
+fn in_memory<'a>(name: &'a str, value_type: &str, shape: &[usize], bytes: &'a [u8]) -> TensorBytes<'a> {
+    TensorBytes { name, value_type: value_type.into(), shape: shape.to_vec(), bytes }
+}
+
+#[test]
+fn tensors_in_memory_are_those_of_a_file() {
+    let (values, count) = (tensor_bytes(&VALUES), 7i64.to_le_bytes());
+    let tensors = [
+        in_memory("a.weight", "float32", &[2, 3], &values),
+        in_memory("a.num_batches_tracked", "int64", &[], &count),
+        in_memory("b.weight", "float16", &[2], &[0x00, 0x3e, 0x00, 0xbe]),
+    ];
+    let file = weights_in_memory("a state dict", &tensors).unwrap();
+    assert_eq!((file.entries().len(), file.metadata().len(), file.sha256().len()), (3, 0, 64));
+    assert_eq!(file.sha256(), weights_in_memory("another", &tensors).unwrap().sha256());
+    let weights = file.into_weights().unwrap();
+    assert_eq!(weights.keys().collect::<Vec<_>>(), ["a.weight", "b.weight"]);
+    assert_eq!(weights["a.weight"], read(&small_safetensors()).unwrap().into_weights().unwrap()["a.weight"]);
+    assert_eq!(weights["b.weight"].data(), [1.5, -1.5]);
+}
+
+#[test]
+fn tensors_in_memory_that_no_file_holds_are_refused() {
+    let values = tensor_bytes(&VALUES);
+    let good = in_memory("a", "float32", &[2, 3], &values);
+    let cases = [
+        (vec![], "holds no tensors"),
+        (vec![good.clone(), good.clone()], "stands twice"),
+        (vec![in_memory("a", "float32", &[2, 4], &values)], "not valid safetensors"),
+        (vec![in_memory("a", "complex64", &[3], &values)], "tensor `a` holds complex64 values"),
+        (vec![in_memory("a", "int64", &[3], &values)], "tensor `a` holds int64 values"),
+    ];
+    for (tensors, words) in cases {
+        let found = weights_in_memory("a state dict", &tensors).and_then(|file| file.into_weights());
+        let text = chain(&found.unwrap_err());
+        assert!(text.contains(words) && text.contains("`a state dict`"), "{words}: {text}");
+    }
 }
 
 fn fixture(name: &str) -> PathBuf {

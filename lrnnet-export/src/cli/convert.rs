@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use lrnnet_export::weights::{WeightFile, read_weights};
-use lrnnet_export::{Choices, Clues, Plan, Samples, SizeChoice, calibrate, export, read_classes};
-use lrnnet_graph::{Classes, Config, Form, InputSize, Normalization, Precision, Ranges};
+use lrnnet_export::{Choices, Clues, Plan, Samples, SizeChoice, calibrate, export, find_classes};
+use lrnnet_graph::{Classes, Config, InputSize, Normalization, Precision, Ranges};
 
 use super::args::ConvertArgs;
 use super::failure::Failure;
@@ -36,13 +36,14 @@ pub fn run(args: ConvertArgs) -> Result<(), Failure> {
         let remedy = hints::flags(note).map_or(String::new(), |flags| format!(" (choose with {flags})"));
         eprintln!("note: {note}{remedy}");
     }
-    let (precision, form) = match (args.half, args.int8) {
-        (true, _) => (Precision::Fp16, Form::DEPLOY),
-        (_, true) => (Precision::Int8, Form::DENSE),
-        _ => (Precision::Fp32, Form::DEPLOY),
+    let precision = match (args.half, args.int8) {
+        (true, _) => Precision::Fp16,
+        (_, true) => Precision::Int8,
+        _ => Precision::Fp32,
     };
-    let (form, verify) = (args.form.unwrap_or(form), !args.no_verify);
-    let mut plan = Plan { form, precision, opset: args.opset, verify, ..Plan::new(settled.config) };
+    let plan = Plan::in_precision(settled.config, precision);
+    let (form, verify) = (args.form.unwrap_or(plan.form), !args.no_verify);
+    let mut plan = Plan { form, opset: args.opset, verify, ..plan };
     if let Some(folder) = &args.calibration {
         plan.ranges = measured(&file, &plan, folder, args.samples)?;
     }
@@ -80,18 +81,12 @@ fn measured(file: &WeightFile, plan: &Plan, folder: &Path, samples: usize) -> Re
     Ok(calibrated.ranges)
 }
 
-/// A list of classes that is known by its name, or else one in a file.
 fn classes(word: &Path) -> Result<Classes, Failure> {
-    match word.to_str() {
-        Some("camvid") => Ok(Classes::camvid()),
-        Some("cityscapes") => Ok(Classes::cityscapes()),
-        _ => read_classes(word).map_err(|error| {
-            Failure::Usage(anyhow::Error::new(error).context(format!(
-                "--classes is neither camvid nor cityscapes nor a file of names: `{}`",
-                word.display()
-            )))
-        }),
-    }
+    find_classes(word).map_err(|error| {
+        let word = word.display();
+        let said = format!("--classes is neither camvid nor cityscapes nor a file of names: `{word}`");
+        Failure::Usage(anyhow::Error::new(error).context(said))
+    })
 }
 
 fn describe(config: &Config) -> String {

@@ -72,8 +72,36 @@ pub struct Entry {
 ///
 /// [`WeightsError`] with the path and the first thing about the file that is not as expected.
 pub fn read_weights(path: &Path) -> Result<WeightFile, WeightsError> {
+    understand(path, read_bounded(path).map_err(|problem| WeightsError::new(path, problem))?)
+}
+
+/// Takes tensors from memory, such as those of a state dict: they are read as the safetensors file that they would be,
+/// whose hash is theirs. `name` stands for the path in messages.
+///
+/// # Errors
+///
+/// What [`read_weights`] says of such a file, a type that safetensors does not have, and bytes that do not fill a shape.
+pub fn weights_in_memory(name: &str, tensors: &[TensorBytes<'_>]) -> Result<WeightFile, WeightsError> {
+    let path = Path::new(name);
+    let bytes = safetensors::write(tensors).map_err(|problem| WeightsError::new(path, problem))?;
+    understand(path, bytes)
+}
+
+/// A tensor in a caller's memory.
+#[derive(Clone, Debug)]
+pub struct TensorBytes<'a> {
+    /// Name.
+    pub name: &'a str,
+    /// Type of the values.
+    pub value_type: ValueType,
+    /// Extents, outermost first.
+    pub shape: Vec<usize>,
+    /// Row-major little-endian values.
+    pub bytes: &'a [u8],
+}
+
+fn understand(path: &Path, bytes: Vec<u8>) -> Result<WeightFile, WeightsError> {
     let fail = |problem| WeightsError::new(path, problem);
-    let bytes = read_bounded(path).map_err(fail)?;
     let sha256 = hexadecimal(&Sha256::digest(&bytes));
     let format = Format::of(&bytes).map_err(fail)?;
     let (entries, metadata) = match format {

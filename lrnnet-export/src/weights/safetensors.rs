@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
 use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 
-use super::{Entry, Problem, check_declared};
+use super::{Entry, MAX_FILE, Problem, TensorBytes, check_declared};
 
 /// Bytes the JSON header may have. This network's has some 30 kB.
 const MAX_HEADER: u64 = 1 << 20;
@@ -30,6 +31,22 @@ pub(super) fn read(file: &[u8]) -> Result<(Vec<Entry>, BTreeMap<String, String>)
     });
     let metadata = header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone()));
     Ok((entries.collect(), metadata.collect()))
+}
+
+/// A file of `tensors`, for [`read`].
+pub(super) fn write(tensors: &[TensorBytes<'_>]) -> Result<Vec<u8>, Problem> {
+    // The writer takes each name for another one.
+    check_declared(tensors.iter().map(|tensor| (tensor.name, tensor.shape.as_slice())))?;
+    let views = tensors.iter().map(view).collect::<Result<Vec<_>, _>>()?;
+    let bytes = safetensors::serialize(views, None).map_err(Problem::SafeTensors)?;
+    if bytes.len() as u64 > MAX_FILE { Err(Problem::TooLarge) } else { Ok(bytes) }
+}
+
+fn view<'t>(tensor: &'t TensorBytes<'_>) -> Result<(&'t str, TensorView<'t>), Problem> {
+    let unknown = || Problem::ValueType { tensor: tensor.name.to_owned(), found: tensor.value_type.clone() };
+    let dtype = tensor.value_type.dtype().ok_or_else(unknown)?;
+    let view = TensorView::new(dtype, tensor.shape.clone(), tensor.bytes).map_err(Problem::SafeTensors)?;
+    Ok((tensor.name, view))
 }
 
 /// The JSON header, after a check of its declared length.

@@ -25,6 +25,23 @@ impl ValueType {
     }
 }
 
+/// Finds a type by PyTorch's name for it.
+impl From<&str> for ValueType {
+    fn from(name: &str) -> Self {
+        let known = [Self::F64, Self::F32, Self::F16, Self::Bf16];
+        known.into_iter().find(|known| known.to_string() == name).unwrap_or_else(|| Self::other(name))
+    }
+}
+
+impl ValueType {
+    /// The type of safetensors of this name.
+    pub(super) fn dtype(&self) -> Option<safetensors::Dtype> {
+        use safetensors::Dtype::*;
+        let all = [F64, F32, F16, BF16, BOOL, I8, I16, I32, I64, U8, U16, U32, U64];
+        all.into_iter().find(|dtype| Self::from(*dtype) == *self)
+    }
+}
+
 impl From<safetensors::Dtype> for ValueType {
     fn from(dtype: safetensors::Dtype) -> Self {
         use safetensors::Dtype::*;
@@ -124,8 +141,10 @@ mod tests {
             let (a, b) = (ValueType::from(safetensors), ValueType::from(pytorch));
             assert_eq!((a.to_string(), &a), (name.to_owned(), &b));
             assert_eq!(to_f32(&a, &[0; 8]).is_some(), name.contains("float"), "{name}");
+            assert_eq!((ValueType::from(name), a.dtype()), (a.clone(), Some(safetensors)));
         }
         assert_eq!(ValueType::from(Dtype::F8_E4M3).to_string(), "f8_e4m3");
+        assert_eq!(ValueType::from("complex64").dtype(), None);
     }
 
     #[test]
