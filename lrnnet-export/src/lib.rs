@@ -34,9 +34,15 @@
 //!
 //! Each error type says what failed and what was expected, and has a `kind()`: an [`ErrorKind`], the same few for all.
 
+/// The program is written as its users' programs are: against what this crate shows.
+#[cfg(feature = "cli")]
+extern crate self as lrnnet_export;
+
 mod calibrate;
 mod choices;
 mod class_file;
+#[cfg(feature = "cli")]
+mod cli;
 mod clues;
 mod export;
 mod inspect;
@@ -47,9 +53,11 @@ pub mod weights;
 pub use calibrate::{Calibrated, CalibrationError, Samples, calibrate};
 pub use choices::{ChoiceError, Choices, Settled, SizeChoice};
 pub use class_file::{ClassFileError, find_classes, read_classes};
+#[cfg(feature = "cli")]
+pub use cli::program;
 pub use clues::Clues;
 pub use export::{ExportError, Exported, ModelError, Plan, export};
 pub use inspect::{InspectError, Inspection, PortLine, inspect};
-pub use lrnnet_graph::ErrorKind;
+pub use lrnnet_graph::{ErrorKind, with_causes};
 pub use note::Note;
 pub use verify::{Verification, VerifyError};

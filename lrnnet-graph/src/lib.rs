@@ -66,6 +66,7 @@
 //! | weights and pictures by formula, for tests | [`synthetic`] |
 
 mod bind;
+mod causes;
 mod classes;
 mod config;
 pub mod cost;
@@ -82,6 +83,7 @@ mod tensor;
 mod words;
 
 pub use bind::{BindError, Param, Problem};
+pub use causes::with_causes;
 pub use classes::{Classes, Color};
 pub use config::{
     Block, Config, ConfigError, Context, DEFAULT_ITERATIONS, Head, InputKind, InputSize, Layout, Normalization, STRIDE,

@@ -51,8 +51,14 @@
 //!
 //! Each error type says what failed and what was expected, and has a `kind()`: an [`ErrorKind`], the same few for all.
 
+/// The program is written as its users' programs are: against what this crate shows.
+#[cfg(feature = "cli")]
+extern crate self as lrnnet_run;
+
 mod argmax;
 pub mod atomic;
+#[cfg(feature = "cli")]
+mod cli;
 pub mod compare;
 mod device;
 pub mod engine;
@@ -74,8 +80,10 @@ pub mod stream;
 pub mod tolerance;
 
 pub use image;
-pub use lrnnet_graph::{ErrorKind, InputKind, Metadata};
+pub use lrnnet_graph::{ErrorKind, InputKind, Metadata, with_causes};
 
+#[cfg(feature = "cli")]
+pub use cli::program;
 pub use device::{Device, DeviceChoice, DeviceOption, DeviceOptions, Hardware, Runtime, UnknownDevice, device_words};
 pub use frame::{Frame, FrameError, PixelFormat};
 pub use guard::Panicked;

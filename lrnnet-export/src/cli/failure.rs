@@ -1,9 +1,7 @@
 //! What can end the program, and with which exit code.
 
-use std::process::ExitCode;
-
 use lrnnet_export::weights::WeightsError;
-use lrnnet_export::{CalibrationError, ChoiceError, ClassFileError, ErrorKind, ExportError, InspectError};
+use lrnnet_export::{CalibrationError, ChoiceError, ClassFileError, ErrorKind, ExportError, InspectError, with_causes};
 
 use super::hints;
 
@@ -20,20 +18,17 @@ pub enum Failure {
 
 impl Failure {
     /// Prints the error with its causes and gives the exit code.
-    pub fn report(self) -> ExitCode {
+    pub fn report(self) -> u8 {
         let (error, code) = match self {
             Self::Output(error) => (error, 1),
             Self::Usage(error) => (error, 2),
             Self::Runtime(error) => (error, 3),
         };
-        eprintln!("error: {}", super::printable(&error.to_string()));
-        for cause in error.chain().skip(1) {
-            eprintln!("caused by: {}", super::printable(&cause.to_string()));
-        }
+        eprintln!("error: {}", super::printable(&with_causes(&*error)));
         if let Some(hint) = error.chain().find_map(hints::against) {
             eprintln!("hint: {hint}");
         }
-        ExitCode::from(code)
+        code
     }
 }
 

@@ -6,17 +6,31 @@ mod failure;
 mod hints;
 mod list;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
 
-pub use args::Args;
-use args::Command;
+use args::{Args, Command};
+use clap::Parser;
 use failure::Failure;
 use lrnnet_export::weights::read_weights;
 use serde::Serialize;
 
+/// The program `lrnnet-export`: does what `args` ask for, of which the first is the name that it was called by, and gives its
+/// exit code.
+pub fn program(args: impl IntoIterator<Item = OsString>) -> u8 {
+    match Args::try_parse_from(args) {
+        Ok(args) => run(args).map_or_else(Failure::report, |()| 0),
+        Err(error) => {
+            // Help that nobody reads is no failure.
+            let _ = error.print();
+            u8::try_from(error.exit_code()).unwrap_or(2)
+        }
+    }
+}
+
 /// Does what `args` ask for.
-pub fn run(args: Args) -> Result<(), Failure> {
+fn run(args: Args) -> Result<(), Failure> {
     match (args.command, args.convert) {
         (Some(Command::Inspect { model, json }), _) => inspect(&model, json),
         (Some(Command::List { weights, json }), _) => {

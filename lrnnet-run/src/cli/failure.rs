@@ -1,10 +1,8 @@
 //! What can end the program, and with which exit code.
 
 use std::error::Error;
-use std::iter::successors;
-use std::process::ExitCode;
 
-use lrnnet_run::{BuildError, ErrorKind};
+use lrnnet_run::{BuildError, ErrorKind, with_causes};
 
 use super::hints::hint;
 
@@ -27,7 +25,7 @@ pub enum Failure {
 
 impl Failure {
     /// Prints the error with its causes and gives the exit code.
-    pub fn report(self) -> ExitCode {
+    pub fn report(self) -> u8 {
         let (error, code) = match self {
             Self::Inputs => (None, 1),
             Self::Interrupted => (None, 130),
@@ -38,7 +36,7 @@ impl Failure {
         if let Some(error) = error {
             eprint!("{}", describe(&error));
         }
-        ExitCode::from(code)
+        code
     }
 }
 
@@ -60,17 +58,4 @@ pub fn describe(error: &anyhow::Error) -> String {
 pub fn explained(error: &(dyn Error + 'static)) -> String {
     let said = with_causes(error);
     hint(error).map_or_else(|| said.clone(), |hint| format!("{said}\nhint: {hint}"))
-}
-
-/// The error and a line `caused by: ...` for each cause that says something new.
-pub fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let mut said = error.to_string();
-    for cause in successors(error.source(), |&cause| cause.source()) {
-        let cause = cause.to_string();
-        // A transparent error, or one that quotes its cause, would say the same twice.
-        if !said.contains(&cause) {
-            said += &format!("\ncaused by: {cause}");
-        }
-    }
-    said
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use lrnnet_graph::Precision;
 use lrnnet_run::engine::EngineError;
-use lrnnet_run::{Device, Runtime, Segmenter, SegmenterBuilder};
+use lrnnet_run::{Device, Runtime, Segmenter, SegmenterBuilder, with_causes};
 
-use super::failure::{Failure, explained, with_causes};
+use super::failure::{Failure, explained};
 
 /// How much is said besides results and errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

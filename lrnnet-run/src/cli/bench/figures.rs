@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lrnnet_run::with_causes;
 use serde::Serialize;
 
 use super::machine::Machine;
@@ -9,7 +10,6 @@ use super::memory::Memory;
 use super::row::{Measured, Row};
 use super::stats::{median, milliseconds, percentile};
 use super::stream::StreamFigures;
-use crate::cli::failure::with_causes;
 
 /// What each figure covers; printed below the table and part of the JSON.
 pub const REGIONS: [(&str, &str); 12] = [

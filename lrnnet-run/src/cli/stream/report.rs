@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lrnnet_run::Segmenter;
 use lrnnet_run::stream::{Stage, StreamError, Summary};
+use lrnnet_run::{Segmenter, with_causes};
 use serde::Serialize;
 
 use super::plan::Plan;
 use crate::cli::args::PredictArgs;
-use crate::cli::failure::{Failure, with_causes};
+use crate::cli::failure::Failure;
 use crate::cli::opening::Volume;
 use crate::cli::predict;
 use crate::cli::sources::Target;
