@@ -4,11 +4,12 @@
 mod red;
 
 use std::ops::ControlFlow;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
-use lrnnet_run::stream::pipeline::{self, Failed, SLOTS};
+use lrnnet_run::stream::pipeline::{self, Failed, slots};
 use lrnnet_run::stream::y4m::{Header, HeaderError};
 use lrnnet_run::stream::{
     self, FrameBuffer, FrameProblem, Look, Options, Painter, RawSink, RawSource, Source, Stage, Stop, StreamError,
@@ -19,22 +20,29 @@ use red::{INPUT, RedEngine, class_of, model};
 
 const LAST: u64 = 40;
 
-/// Runs numbers through the pipeline; `fail` says at which stage and frame something goes wrong.
-fn numbers(options: &Options, pause: [u64; 3], fail: Option<(Stage, u64)>) -> (Summary, Vec<u64>, Option<Failed<u64>>) {
+/// Runs numbers through the pipeline with so many networks; `fail` says at which stage and frame something goes wrong.
+fn numbers(
+    networks: usize,
+    options: &Options,
+    pause: [u64; 3],
+    fail: Option<(Stage, u64)>,
+) -> (Summary, Vec<u64>, Option<Failed<u64>>) {
     let (mut next, mut written) = (0, vec![]);
     let check = |stage: Stage, number: u64| {
-        sleep(Duration::from_micros(pause[stage as usize]));
+        // Every third frame takes a network longer, so that the next ones overtake it.
+        let longer = if stage == Stage::Network && networks > 1 && number.is_multiple_of(3) { 4 } else { 1 };
+        sleep(Duration::from_micros(longer * pause[stage as usize]));
         if fail == Some((stage, number)) { Err(number) } else { Ok(()) }
     };
     let (summary, failed) = pipeline::run(
-        vec![0; SLOTS],
+        vec![0; slots(networks)],
         options,
         |slot| {
             *slot = next;
             next += 1;
             check(Stage::Decode, *slot).map(|()| *slot < LAST)
         },
-        |slot| check(Stage::Network, *slot),
+        vec![|slot: &mut u64| check(Stage::Network, *slot); networks],
         |number, slot| {
             assert_eq!(number, *slot, "the slot is that of the frame");
             check(Stage::Write, *slot)?;
@@ -47,26 +55,52 @@ fn numbers(options: &Options, pause: [u64; 3], fail: Option<(Stage, u64)>) -> (S
 
 #[test]
 fn frames_come_out_in_order_and_none_is_left_out() {
-    for pause in [[0, 0, 0], [900, 0, 0], [0, 900, 0], [0, 0, 900]] {
-        let (summary, written, failed) = numbers(&Options::default(), pause, None);
-        assert!(failed.is_none());
-        assert!(written.iter().copied().eq(0..LAST), "{written:?}");
-        assert_eq!((summary.frames, summary.dropped), (LAST, 0));
-        let slowest = Stage::ALL.into_iter().max_by_key(|stage| pause[*stage as usize]);
-        assert!(pause == [0; 3] || summary.limit() == slowest, "{summary:?}");
-        assert!(summary.p50 <= summary.p99 && summary.p50.is_some());
-        assert!(summary.frames_per_second.is_some_and(|rate| rate > 0.0));
+    for networks in [1, 2, 5] {
+        for pause in [[0, 0, 0], [900, 0, 0], [0, 900, 0], [0, 0, 900]] {
+            let (summary, written, failed) = numbers(networks, &Options::default(), pause, None);
+            assert!(failed.is_none());
+            assert!(written.iter().copied().eq(0..LAST), "{networks}: {written:?}");
+            assert_eq!((summary.frames, summary.dropped, summary.networks), (LAST, 0, networks));
+            let slowest = Stage::ALL.into_iter().max_by_key(|stage| pause[*stage as usize]);
+            assert!(pause == [0; 3] || summary.limit() == slowest, "{networks}: {summary:?}");
+            assert!(summary.p50 <= summary.p99 && summary.p50.is_some());
+            assert!(summary.frames_per_second.is_some_and(|rate| rate > 0.0));
+        }
     }
+}
+
+#[test]
+fn networks_side_by_side_work_at_the_same_time() {
+    // Each of three networks waits until all of them have a frame.
+    let together = Barrier::new(3);
+    let mut left = 9;
+    let (summary, failed) = pipeline::run(
+        vec![(); slots(3)],
+        &Options::default(),
+        |()| {
+            left -= 1;
+            Ok::<_, ()>(left >= 0)
+        },
+        vec![
+            |_: &mut ()| {
+                together.wait();
+                Ok(())
+            };
+            3
+        ],
+        |_, ()| Ok(ControlFlow::Continue(())),
+    );
+    assert!(failed.is_none() && summary.frames == 9);
 }
 
 #[test]
 fn a_slow_stage_holds_up_those_before_it() {
     let (decoded, ahead) = (AtomicU64::new(0), AtomicU64::new(0));
     let (summary, failed) = pipeline::run(
-        vec![(); SLOTS],
+        vec![(); slots(1)],
         &Options::default(),
         |()| Ok::<_, ()>(decoded.fetch_add(1, Ordering::SeqCst) < LAST),
-        |()| Ok(()),
+        vec![|_: &mut ()| Ok(())],
         |number, ()| {
             sleep(Duration::from_millis(1));
             ahead.fetch_max(decoded.load(Ordering::SeqCst) - number, Ordering::SeqCst);
@@ -75,14 +109,14 @@ fn a_slow_stage_holds_up_those_before_it() {
     );
     assert!(failed.is_none() && summary.frames == LAST);
     let ahead = ahead.load(Ordering::SeqCst);
-    assert!((2..=SLOTS as u64 + 1).contains(&ahead), "{ahead} frames ahead");
+    assert!((2..=slots(1) as u64 + 1).contains(&ahead), "{ahead} frames ahead");
 }
 
 #[test]
 fn a_live_source_waits_for_nobody_and_its_newest_frame_is_kept() {
     let options = Options { live: true, ..Options::default() };
     for pause in [[300, 4000, 0], [300, 0, 4000]] {
-        let (summary, written, failed) = numbers(&options, pause, None);
+        let (summary, written, failed) = numbers(1, &options, pause, None);
         assert!(failed.is_none());
         assert_eq!(summary.frames + summary.dropped, LAST, "{summary:?}");
         assert!(summary.dropped > LAST / 4, "{summary:?}");
@@ -90,18 +124,20 @@ fn a_live_source_waits_for_nobody_and_its_newest_frame_is_kept() {
         // While the stage is at work some 13 frames come; a frame that waited longer than that would lag.
         assert!(written.windows(2).any(|pair| pair[1] - pair[0] > 2), "{written:?}");
     }
-    let (summary, written, _) = numbers(&options, [300, 4000, 0], None);
+    let (summary, written, _) = numbers(1, &options, [300, 4000, 0], None);
     assert_eq!(written.last(), Some(&(LAST - 1)), "the newest frame replaces those that wait: {summary:?}");
 }
 
 #[test]
 fn the_failure_of_a_stage_is_named_and_what_was_done_stays() {
-    for stage in Stage::ALL {
-        for frame in [0, 1, 17, LAST - 1] {
-            let (summary, written, failed) = numbers(&Options::default(), [0; 3], Some((stage, frame)));
+    let frames = [0, 1, 17, LAST - 1];
+    let cases = Stage::ALL.into_iter().flat_map(|stage| frames.map(|frame| (stage, frame)));
+    for (stage, frame) in cases {
+        for networks in [1, 2, 5] {
+            let (summary, written, failed) = numbers(networks, &Options::default(), [0, 200, 0], Some((stage, frame)));
             let failed = failed.unwrap_or_else(|| panic!("{stage} of frame {frame} failed, and nobody says so"));
             assert_eq!((failed.stage, failed.frame, failed.error), (stage, frame, frame));
-            assert!(written.iter().copied().eq(0..frame), "{stage} {frame}: {written:?}");
+            assert!(written.iter().copied().eq(0..frame), "{stage} {frame} {networks}: {written:?}");
             assert_eq!(summary.frames, frame);
         }
     }
@@ -113,13 +149,13 @@ fn a_stop_finishes_what_is_under_way() {
         let options = Options::default();
         let (mut decoded, mut written) = (0, 0);
         let (summary, failed) = pipeline::run(
-            vec![(); SLOTS],
+            vec![(); slots(1)],
             &options,
             |()| {
                 decoded += 1;
                 Ok::<_, ()>(true)
             },
-            |()| Ok(()),
+            vec![|_: &mut ()| Ok(())],
             |number, ()| {
                 written = number + 1;
                 if number == 9 && by_sink {
@@ -142,27 +178,34 @@ fn a_stop_finishes_what_is_under_way() {
 
 #[test]
 fn a_panic_in_a_stage_ends_the_pipeline() {
-    for stage in Stage::ALL {
-        let at = |own: Stage| assert!(own != stage, "as the test wants");
+    for (stage, networks) in Stage::ALL.into_iter().flat_map(|stage| [(stage, 1), (stage, 2), (stage, 5)]) {
+        // Of several networks one panics.
+        let at = |own: Stage, frame: u64| assert!(own != stage || frame != 3, "as the test wants");
         let run = || {
+            let mut next = 0;
             pipeline::run(
-                vec![(); SLOTS],
+                vec![0; slots(networks)],
                 &Options::default(),
-                |()| {
-                    at(Stage::Decode);
+                |slot| {
+                    *slot = next;
+                    next += 1;
+                    at(Stage::Decode, *slot);
                     Ok::<_, ()>(true)
                 },
-                |()| {
-                    at(Stage::Network);
-                    Ok(())
-                },
-                |_, ()| {
-                    at(Stage::Write);
+                vec![
+                    |slot: &mut u64| {
+                        at(Stage::Network, *slot);
+                        Ok(())
+                    };
+                    networks
+                ],
+                |frame, _| {
+                    at(Stage::Write, frame);
                     Ok(ControlFlow::Continue(()))
                 },
             )
         };
-        assert!(std::panic::catch_unwind(run).is_err(), "{stage}");
+        assert!(std::panic::catch_unwind(run).is_err(), "{stage} {networks}");
     }
 }
 

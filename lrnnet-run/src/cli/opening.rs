@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use lrnnet_graph::Precision;
 use lrnnet_run::engine::EngineError;
-use lrnnet_run::{Device, Runtime, Segmenter, SegmenterBuilder, with_causes};
+use lrnnet_run::{BuildError, Device, Runtime, Segmenter, SegmenterBuilder, with_causes};
 
 use super::failure::{Failure, explained};
 
@@ -20,6 +20,23 @@ pub enum Volume {
 
 /// Builds a segmenter; says what takes long, where the network runs, and why not on something better.
 pub fn open(builder: SegmenterBuilder, volume: Volume) -> Result<Segmenter, Failure> {
+    let segmenter = built(builder, volume, SegmenterBuilder::build)?;
+    say_how(&segmenter, 1, volume);
+    Ok(segmenter)
+}
+
+/// The same with as many segmenters side by side as give the most pictures a second.
+pub fn open_side_by_side(builder: SegmenterBuilder, volume: Volume) -> Result<Vec<Segmenter>, Failure> {
+    let segmenters = built(builder, volume, SegmenterBuilder::build_side_by_side)?;
+    say_how(&segmenters[0], segmenters.len(), volume);
+    Ok(segmenters)
+}
+
+fn built<T>(
+    builder: SegmenterBuilder,
+    volume: Volume,
+    build: impl FnOnce(SegmenterBuilder) -> Result<T, BuildError>,
+) -> Result<T, Failure> {
     let waiting = if volume == Volume::Quiet { ProgressBar::hidden() } else { spinner("loading the network".into()) };
     let notes = waiting.clone();
     let builder = builder.on_notice(move |text| {
@@ -27,15 +44,22 @@ pub fn open(builder: SegmenterBuilder, volume: Volume) -> Result<Segmenter, Fail
             notes.suspend(|| eprintln!("note: {text}"));
         }
     });
-    let built = builder.build();
+    let built = build(builder);
     waiting.finish_and_clear();
-    let segmenter = built?;
-    say_where(segmenter.runtime(), segmenter.passed_over(), volume);
+    Ok(built?)
+}
+
+/// Says where `networks` of `segmenter` run, and what is better done otherwise.
+fn say_how(segmenter: &Segmenter, networks: usize, volume: Volume) {
+    let runtime = match networks {
+        1 => segmenter.runtime().to_owned(),
+        _ => format!("{}, {networks} networks side by side", segmenter.runtime()),
+    };
+    say_where(&runtime, segmenter.passed_over(), volume);
     let in_tract = segmenter.device().is_some_and(|device| device.runtime == Runtime::Tract);
     if in_tract && segmenter.metadata().precision == Precision::Int8 && volume != Volume::Quiet {
         eprintln!("note: tract computes int8 in floats and is slower with it than with fp32; --device cpu is faster");
     }
-    Ok(segmenter)
 }
 
 /// Says where a network runs, and why not on something better.

@@ -12,10 +12,13 @@ use lrnnet_run::{Metadata, Segmentation, Segmenter, atomic, mask, picture};
 
 use super::args::PredictArgs;
 use super::failure::Failure;
-use super::opening::open;
+use super::opening::{open, open_side_by_side};
 use super::report::{Report, Voice};
 use super::sources::{self, Job, Source, Target};
 use super::stream::{self, Input};
+
+/// Pictures for which networks side by side are worth loading.
+const MANY: usize = 16;
 
 /// Segments the pictures or the stream that `args` name.
 pub fn run(args: &PredictArgs) -> Result<(), Failure> {
@@ -37,11 +40,11 @@ struct Work<'j> {
 /// written while the network runs.
 fn pictures(args: &PredictArgs, stdin: Vec<u8>) -> Result<(), Failure> {
     let jobs = sources::plan(args).map_err(Failure::Usage)?;
-    let mut segmenter = open(args.engine.builder(), args.volume())?;
-    let metadata = segmenter.metadata().clone();
+    let mut segmenters = networks(args, jobs.len())?;
+    let metadata = segmenters[0].metadata().clone();
     let mut report = Report::new(Voice::new(args, jobs.len()));
     let (mut waiting, mut stdin) = (jobs.iter(), Some(stdin));
-    let slots = std::iter::repeat_with(Work::default).take(pipeline::SLOTS).collect();
+    let slots = std::iter::repeat_with(Work::default).take(pipeline::slots(segmenters.len())).collect();
     let (_, failed) = pipeline::run(
         slots,
         &Options::default(),
@@ -50,16 +53,19 @@ fn pictures(args: &PredictArgs, stdin: Vec<u8>) -> Result<(), Failure> {
             work.picture = work.job.map(|job| read(&job.source, &mut stdin));
             Ok(work.job.is_some())
         },
-        |work| {
-            segment(work, &mut segmenter);
-            Ok(())
-        },
+        segmenters.iter_mut().map(|segmenter| |work: &mut Work<'_>| segment(work, segmenter)).collect(),
         |_, work| finish(work, args, &metadata, &mut report),
     );
     match failed {
         Some(failed) => Err(failed.error),
-        None => report.finish(&segmenter, args.json.as_deref()),
+        None => report.finish(&segmenters[0], args.json.as_deref()),
     }
+}
+
+/// A further network takes as long to load as it saves on a few pictures.
+fn networks(args: &PredictArgs, pictures: usize) -> Result<Vec<Segmenter>, Failure> {
+    let (builder, volume) = (args.engine.builder(), args.volume());
+    if pictures < MANY { Ok(vec![open(builder, volume)?]) } else { open_side_by_side(builder, volume) }
 }
 
 fn read(source: &Source, stdin: &mut Option<Vec<u8>>) -> Result<RgbImage> {
@@ -72,12 +78,14 @@ fn read(source: &Source, stdin: &mut Option<Vec<u8>>) -> Result<RgbImage> {
     })
 }
 
-fn segment(work: &mut Work<'_>, segmenter: &mut Segmenter) {
-    let Some(Ok(picture)) = &work.picture else { return };
-    match segmenter.segment(picture) {
-        Ok(segmentation) => work.segmentation = Some(segmentation),
-        Err(error) => work.picture = Some(Err(error.into())),
+fn segment(work: &mut Work<'_>, segmenter: &mut Segmenter) -> Result<(), Failure> {
+    if let Some(Ok(picture)) = &work.picture {
+        match segmenter.segment(picture) {
+            Ok(segmentation) => work.segmentation = Some(segmentation),
+            Err(error) => work.picture = Some(Err(error.into())),
+        }
     }
+    Ok(())
 }
 
 /// Writes and reports what came of a picture, and frees its memory.

@@ -160,6 +160,21 @@ pub struct EngineOptions {
     pub threads: Option<NonZeroUsize>,
 }
 
+impl EngineOptions {
+    /// The threads, or as many as there are cores.
+    pub(crate) fn threads_or_cores(&self) -> NonZeroUsize {
+        self.threads.or(std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    /// The options of each of `networks` that share the threads; of a single one they are the same.
+    pub(crate) fn shared_by(&self, networks: usize) -> Self {
+        match networks {
+            0 | 1 => self.clone(),
+            _ => Self { threads: NonZeroUsize::new(self.threads_or_cores().get() / networks), ..self.clone() },
+        }
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use lrnnet_graph::{Config, InputKind, InputSize, Settings, synthetic};

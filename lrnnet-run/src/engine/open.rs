@@ -68,20 +68,19 @@ pub fn open_for(
     (batch, size): (usize, Size),
     notice: &dyn Fn(&str),
 ) -> Result<Opened, EngineError> {
-    open_fitting(|_| model, device.into(), options, (batch, size), notice).map(|(opened, _)| opened)
+    open_fitting(|_| (model, options.clone()), device.into(), (batch, size), notice).map(|(opened, _)| opened)
 }
 
-/// As [`open_for`] does, the model that `fit` gives for the row of a device, and that model.
+/// As [`open_for`] does, the model that `fit` gives for the row of a device, with the options for it, and that model.
 pub(crate) fn open_fitting<M: Borrow<Model>>(
-    fit: impl Fn(&Backend) -> M,
+    fit: impl Fn(&Backend) -> (M, EngineOptions),
     device: DeviceChoice,
-    options: &EngineOptions,
     (batch, size): (usize, Size),
     notice: &dyn Fn(&str),
 ) -> Result<(Opened, M), EngineError> {
     let open = |row: &Backend, device, entry: &Entry| {
-        let model = fit(row);
-        let opening = Opening { model: model.borrow(), device, options, batch, size, notice };
+        let (model, options) = fit(row);
+        let opening = Opening { model: model.borrow(), device, options: &options, batch, size, notice };
         (entry.open)(&opening).map(|engine| (engine, model))
     };
     match device {

@@ -26,6 +26,9 @@ pub struct Backend {
     /// Whether it is given the built-in model in the form [`Form::BLOCKED`](lrnnet_graph::Form::BLOCKED), since it keeps
     /// channels in blocks: ONNX Runtime on CPUs of x86.
     pub keeps_blocks: bool,
+    /// Whether networks of one thread each, side by side, segment more frames a second than one of as many threads:
+    /// then no thread waits for another, and what else runs on the machine holds up one of them only.
+    pub side_by_side: bool,
     /// The crate feature that compiles it in.
     pub feature: &'static str,
     /// How it is opened; `None` in a build without the feature.
@@ -68,6 +71,7 @@ pub const BACKENDS: &[Backend] = &[
         auto_rank: Some(1),
         finishes_here: true,
         keeps_blocks: cfg!(target_arch = "x86_64"),
+        side_by_side: true,
         feature: "ort",
         entry: ORT,
     },
@@ -79,6 +83,7 @@ pub const BACKENDS: &[Backend] = &[
         auto_rank: Some(2),
         finishes_here: true,
         keeps_blocks: false,
+        side_by_side: true,
         feature: "tract",
         entry: TRACT,
     },
@@ -90,6 +95,7 @@ pub const BACKENDS: &[Backend] = &[
         auto_rank: Some(0),
         finishes_here: false,
         keeps_blocks: false,
+        side_by_side: false,
         feature: "ort",
         entry: ORT,
     },
@@ -101,6 +107,7 @@ pub const BACKENDS: &[Backend] = &[
         auto_rank: None,
         finishes_here: false,
         keeps_blocks: false,
+        side_by_side: false,
         feature: "ort",
         entry: ORT,
     },

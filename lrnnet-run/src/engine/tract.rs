@@ -3,7 +3,6 @@
 mod parallel;
 
 use std::io::Cursor;
-use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -55,8 +54,7 @@ impl TractEngine {
         let read = || onnx.model_for_read(&mut Cursor::new(model.bytes()));
         let size = model.fixed_size().map_or_else(|| "any".to_owned(), |size| size.to_string());
         let inference = guarded(read).map_err(|source| EngineError::Model { runtime: RUNTIME, size, source })?;
-        let cores = std::thread::available_parallelism();
-        let threads = options.threads.or(cores.ok()).unwrap_or(NonZeroUsize::MIN);
+        let threads = options.threads_or_cores();
         Ok(Self {
             model: inference,
             outputs: model.output_ports().to_vec(),

@@ -131,22 +131,54 @@ impl SegmenterBuilder {
     ///
     /// As for [`build`](Self::build).
     pub fn build_resident(self) -> Result<Segmenter<Box<dyn ResidentEngine>>, BuildError> {
-        let model = match self.source {
-            ModelSource::Builtin(precision) => Model::builtin_in(precision)?,
-            ModelSource::Path(path) if self.trusted => Model::open_trusted(&path)?,
-            ModelSource::Path(path) => Model::open(&path)?,
-            ModelSource::Bytes(bytes) if self.trusted => Model::from_trusted_bytes(BYTES, bytes)?,
-            ModelSource::Bytes(bytes) => Model::from_bytes(BYTES, bytes)?,
-            ModelSource::Loaded(model) => *model,
-        };
+        self.open(self.load()?, self.device, |_| self.options.clone())
+    }
+
+    /// Loads the model on the device as often as gives the most pictures a second: for
+    /// [`stream::run_side_by_side`](crate::stream::run_side_by_side). The segmenters share the threads of the options. On a
+    /// device that one network keeps busy it is one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`build`](Self::build).
+    pub fn build_side_by_side(self) -> Result<Vec<Segmenter>, BuildError> {
+        let boxed = |segmenter: Segmenter<_>| segmenter.map_engine(|engine: Box<dyn ResidentEngine>| engine as Box<_>);
+        let options = |row: &Backend| self.options.shared_by(networks(row, &self.options));
+        let first = self.open(self.load()?, self.device, options)?;
+        let (device, model) = (first.device, first.model.clone());
+        let row = device.and_then(|device| device.backend());
+        let more = row.map_or(0, |row| networks(row, &self.options) - 1);
+        let choice = device.map_or(self.device, DeviceChoice::Only);
+        let others = (0..more).map(|_| self.open(model.clone(), choice, options).map(boxed));
+        std::iter::once(Ok(boxed(first))).chain(others).collect()
+    }
+
+    fn load(&self) -> Result<Model, BuildError> {
+        Ok(match &self.source {
+            ModelSource::Builtin(precision) => Model::builtin_in(*precision)?,
+            ModelSource::Path(path) if self.trusted => Model::open_trusted(path)?,
+            ModelSource::Path(path) => Model::open(path)?,
+            ModelSource::Bytes(bytes) if self.trusted => Model::from_trusted_bytes(BYTES, bytes.clone())?,
+            ModelSource::Bytes(bytes) => Model::from_bytes(BYTES, bytes.clone())?,
+            ModelSource::Loaded(model) => (**model).clone(),
+        })
+    }
+
+    /// A segmenter with an engine of its own, which `options` says how to open on the row of a device.
+    fn open(
+        &self,
+        model: Model,
+        device: DeviceChoice,
+        options: impl Fn(&Backend) -> EngineOptions,
+    ) -> Result<Segmenter<Box<dyn ResidentEngine>>, BuildError> {
         let batch = self.batch.unwrap_or(NonZeroUsize::MIN);
         check_batch(&model, batch.get())?;
         check_size(&model, self.image_size)?;
-        let notice = self.notice.unwrap_or_else(|| Box::new(|_| ()));
+        let notice = |text: &str| self.notice.iter().for_each(|notice| notice(text));
         let known_size = self.image_size.or(model.fixed_size());
         let shape = (batch.get(), known_size.unwrap_or_else(|| model.default_size()));
-        let fit = |row: &Backend| model.as_run_by(row);
-        let (mut opened, runs) = engine::open_fitting(fit, self.device, &self.options, shape, &notice)?;
+        let fit = |row: &Backend| (model.as_run_by(row), options(row));
+        let (mut opened, runs) = engine::open_fitting(fit, device, shape, &notice)?;
         let postprocessor = Postprocessor::new(&runs);
         drop(runs);
         // With a known size, a model that the runtime cannot plan for fails here and not at the first picture.
@@ -156,6 +188,14 @@ impl SegmenterBuilder {
         let segmenter = Segmenter::assemble(model, postprocessor, opened.engine, self.image_size, batch.get());
         Ok(Segmenter { device: Some(opened.device), passed_over: opened.passed_over, ..segmenter })
     }
+}
+
+/// Networks side by side at most, since each has memory of its own.
+const MOST_NETWORKS: usize = 8;
+
+/// How many networks side by side keep the threads of `options` busy.
+fn networks(row: &Backend, options: &EngineOptions) -> usize {
+    if row.side_by_side { options.threads_or_cores().get().min(MOST_NETWORKS) } else { 1 }
 }
 
 pub(super) fn check_batch(model: &Model, wanted: usize) -> Result<(), BuildError> {

@@ -125,13 +125,29 @@ pub fn run<E: Engine>(
     sink: &mut dyn Sink,
     options: &Options,
 ) -> (Summary, Option<StreamError>) {
-    let slots = std::iter::repeat_with(Slot::default).take(pipeline::SLOTS).collect();
+    run_side_by_side(std::slice::from_mut(segmenter), source, sink, options)
+}
+
+/// The same with several segmenters of one model, each of which takes the next frame that waits
+/// ([`SegmenterBuilder::build_side_by_side`](crate::SegmenterBuilder::build_side_by_side)): more frames a second, each of
+/// which takes longer. The sink gets them in their order.
+///
+/// # Panics
+///
+/// Without a segmenter.
+pub fn run_side_by_side<E: Engine>(
+    segmenters: &mut [Segmenter<E>],
+    source: &mut dyn Source,
+    sink: &mut dyn Sink,
+    options: &Options,
+) -> (Summary, Option<StreamError>) {
+    let slots = std::iter::repeat_with(Slot::default).take(pipeline::slots(segmenters.len())).collect();
     let mut size = None;
     let (summary, failed) = pipeline::run(
         slots,
         options,
         |slot| decode(source, slot, &mut size),
-        |slot| segment(segmenter, slot),
+        segmenters.iter_mut().map(|segmenter| |slot: &mut Slot| segment(segmenter, slot)).collect(),
         |number, Slot { frame, mask, class_pixels }| sink.write(&Segmented { number, frame, mask, class_pixels }),
     );
     let mut error = failed.map(StreamError::from);

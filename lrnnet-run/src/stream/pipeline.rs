@@ -2,21 +2,25 @@
 //!
 //! The pipeline knows nothing of pictures. A fixed number of slots goes round: each is filled by the first stage,
 //! worked on by the second, emptied by the third, and filled again. So memory is bounded, buffers are reused, the order is
-//! kept, and a slow stage holds up those before it.
+//! kept, and a slow stage holds up those before it. The second stage may be several networks side by side, each of which
+//! takes the next frame that waits; what is done out of turn waits for its turn before the third.
 
 use std::fmt;
 use std::mem;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use super::queue::{Closing, Queue};
 use super::summary::{Latencies, Summary};
 
-/// Slots that keep all stages busy: one in each, and one that waits before each but the first.
-pub const SLOTS: usize = 5;
+/// Slots that keep all stages busy: one in each, and as many that wait before each but the first. Each of the
+/// `networks` of the second stage counts.
+pub const fn slots(networks: usize) -> usize {
+    3 + 2 * networks
+}
 
 /// The stages in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -91,6 +95,8 @@ pub struct Failed<E> {
 /// A slot on its way.
 struct Item<T> {
     frame: u64,
+    /// Number among those that came to the network: dropped frames have none.
+    turn: u64,
     arrived: Instant,
     content: T,
 }
@@ -101,39 +107,54 @@ struct Shared<'o, T, E> {
     free: Queue<Item<T>>,
     decoded: Queue<Item<T>>,
     segmented: Queue<Item<T>>,
+    /// Frames that came to the network so far. It is held by the network that waits for the next one.
+    turns: Mutex<u64>,
+    /// Whether a network ended without a result for its frame, so that no later one has a turn.
+    broken: AtomicBool,
     failed: Mutex<Option<Failed<E>>>,
 }
 
-/// Runs `decode`, `network` and `write` on one slot after the other until `decode` says that there is no more
+/// Runs `decode`, one of `networks` and `write` on one slot after the other until `decode` says that there is no more
 /// (`false`), a stage fails, `write` wants no more ([`ControlFlow::Break`]) or [`Options::stop`] is set. `write`, which
-/// is also given the frame's number, runs in the caller's thread.
+/// is also given the frame's number, runs in the caller's thread and gets the frames in their order.
 ///
 /// Frames before the one that failed are finished and written. Where several stages fail, the earliest frame's failure
 /// is given.
 ///
 /// # Panics
 ///
-/// When a stage panics, when a thread cannot be started, or without slots.
-pub fn run<T: Send, E: Send>(
+/// When a stage panics, when a thread cannot be started, or without slots or networks.
+pub fn run<T: Send, E: Send, N: FnMut(&mut T) -> Result<(), E> + Send>(
     slots: Vec<T>,
     options: &Options,
     decode: impl FnMut(&mut T) -> Result<bool, E> + Send,
-    network: impl FnMut(&mut T) -> Result<(), E> + Send,
+    networks: Vec<N>,
     write: impl FnMut(u64, &mut T) -> Result<ControlFlow<()>, E>,
 ) -> (Summary, Option<Failed<E>>) {
-    assert!(!slots.is_empty(), "a pipeline needs a slot");
-    let queue = || Queue::new(slots.len());
-    let shared = Shared { options, free: queue(), decoded: queue(), segmented: queue(), failed: Mutex::new(None) };
+    assert!(!slots.is_empty() && !networks.is_empty(), "a pipeline needs a slot and a network");
+    let (room, count) = (slots.len(), networks.len());
+    let shared = Shared::new(options, room);
     let start = Instant::now();
     for content in slots {
-        shared.free.push(Item { frame: 0, arrived: start, content });
+        shared.free.push(Item { frame: 0, turn: 0, arrived: start, content });
     }
     let mut summary = thread::scope(|scope| {
         let decoding = named(scope, "decode", || shared.decode(decode));
-        let segmenting = named(scope, "network", || shared.network(network));
-        let mut summary = shared.write(write);
+        // The last of the networks closes it.
+        let closing = Arc::new(Closing(&shared.segmented));
+        let segment = |network| {
+            let (shared, closing) = (&shared, closing.clone());
+            named(scope, "network", move || {
+                let _closing = closing;
+                shared.network(network)
+            })
+        };
+        let segmenting: Vec<_> = networks.into_iter().map(segment).collect();
+        drop(closing);
+        let mut summary = shared.write(room, write);
         (summary.busy[0], summary.dropped) = joined(decoding);
-        summary.busy[1] = joined(segmenting);
+        summary.busy[1] = segmenting.into_iter().map(joined).sum::<Duration>() / count as u32;
+        summary.networks = count;
         summary
     });
     summary.elapsed = start.elapsed();
@@ -167,7 +188,36 @@ impl Busy {
     }
 }
 
-impl<T, E> Shared<'_, T, E> {
+/// Ends the pipeline when a network panics: its frame, and so all later ones, will never come.
+struct Guard<'s, 'o, T, E>(&'s Shared<'o, T, E>);
+
+impl<T, E> Drop for Guard<'_, '_, T, E> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.break_off();
+        }
+    }
+}
+
+/// No state is half changed where one of these is locked, so that they stay of use when a stage panics.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<'o, T, E> Shared<'o, T, E> {
+    fn new(options: &'o Options, room: usize) -> Self {
+        let queue = || Queue::new(room);
+        Self {
+            options,
+            free: queue(),
+            decoded: queue(),
+            segmented: queue(),
+            turns: Mutex::new(0),
+            broken: AtomicBool::new(false),
+            failed: Mutex::new(None),
+        }
+    }
+
     /// Gives the time at work and the number of frames dropped.
     fn decode(&self, mut decode: impl FnMut(&mut T) -> Result<bool, E>) -> (Duration, u64) {
         let _closing = Closing(&self.decoded);
@@ -215,12 +265,14 @@ impl<T, E> Shared<'_, T, E> {
         }
     }
 
+    /// Gives the time at work.
     fn network(&self, mut network: impl FnMut(&mut T) -> Result<(), E>) -> Duration {
-        let _closing = (Closing(&self.segmented), Closing(&self.free));
+        let _guard = Guard(self);
         let mut busy = Busy::default();
-        while let Some(mut item) = self.decoded.pop() {
+        while let Some(mut item) = self.take() {
             if let Err(error) = busy.time(item.frame, || network(&mut item.content)) {
                 self.fail(Stage::Network, item.frame, error);
+                self.break_off();
                 break;
             }
             if !self.segmented.push(item) {
@@ -230,10 +282,39 @@ impl<T, E> Shared<'_, T, E> {
         busy.0
     }
 
-    fn write(&self, mut write: impl FnMut(u64, &mut T) -> Result<ControlFlow<()>, E>) -> Summary {
+    /// The next frame for a network, with its turn.
+    fn take(&self) -> Option<Item<T>> {
+        let mut turns = locked(&self.turns);
+        if self.broken.load(Ordering::Relaxed) {
+            return None;
+        }
+        let item = self.decoded.pop()?;
+        *turns += 1;
+        Some(Item { turn: *turns - 1, ..item })
+    }
+
+    /// Lets nobody wait for a frame that will not come.
+    fn break_off(&self) {
+        self.broken.store(true, Ordering::Relaxed);
+        self.free.close();
+    }
+
+    /// The frame whose `turn` it is; those that came before their turn are in `early`.
+    fn in_turn(&self, turn: u64, early: &mut Vec<Item<T>>) -> Option<Item<T>> {
+        loop {
+            if let Some(at) = early.iter().position(|item| item.turn == turn) {
+                return Some(early.swap_remove(at));
+            }
+            early.push(self.segmented.pop()?);
+        }
+    }
+
+    fn write(&self, room: usize, mut write: impl FnMut(u64, &mut T) -> Result<ControlFlow<()>, E>) -> Summary {
         let _closing = (Closing(&self.segmented), Closing(&self.free));
         let (mut busy, mut latencies) = (Busy::default(), Latencies::default());
-        while let Some(mut item) = self.segmented.pop() {
+        let (mut turn, mut early) = (0, Vec::with_capacity(room));
+        while let Some(mut item) = self.in_turn(turn, &mut early) {
+            turn += 1;
             match busy.time(item.frame, || write(item.frame, &mut item.content)) {
                 Ok(ControlFlow::Continue(())) => {}
                 Ok(ControlFlow::Break(())) => {
@@ -253,7 +334,7 @@ impl<T, E> Shared<'_, T, E> {
 
     /// Keeps the failure of the earliest frame, and ends what waits for a source.
     fn fail(&self, stage: Stage, frame: u64, error: E) {
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failed = locked(&self.failed);
         if failed.as_ref().is_none_or(|known| frame < known.frame) {
             *failed = Some(Failed { stage, frame, error });
         }

@@ -21,7 +21,10 @@ pub struct Summary {
     pub p50: Option<Duration>,
     /// The same for 99 of 100 frames. Both are exact to 2 %.
     pub p99: Option<Duration>,
-    /// Time that each stage worked or waited for its file, pipe or device; the first frame is left out.
+    /// Networks side by side.
+    pub networks: usize,
+    /// Time that each stage worked or waited for its file, pipe or device; the first frame is left out. Of networks side
+    /// by side it is their mean.
     pub busy: [Duration; 3],
 }
 
@@ -106,6 +109,7 @@ impl Latencies {
             frames_per_second: span.map(|span| (self.frames - 1) as f64 / span.as_secs_f64()),
             p50: self.percentile(0.5),
             p99: self.percentile(0.99),
+            networks: 1,
             busy: [Duration::ZERO, Duration::ZERO, write],
         }
     }

@@ -48,7 +48,7 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     measure(args, &mut rows, &pictures);
     if let Some(recording) = &recording {
         let waiting = spinner("streaming".to_owned());
-        rows.iter_mut().try_for_each(|row| row.stream(recording))?;
+        rows.iter_mut().try_for_each(|row| row.stream(recording, args))?;
         waiting.finish_and_clear();
     }
     if let Some(labelled) = &labelled {
@@ -103,7 +103,7 @@ fn picture(args: &BenchArgs, network: Network<'_>) -> Result<(String, RgbImage),
     Ok((format!("{name}, {}x{}", picture.height(), picture.width()), picture))
 }
 
-fn open_rows(args: &BenchArgs, networks: &[Network<'_>], pictures: &[Frame<'_>]) -> Result<Vec<Row>, Failure> {
+fn open_rows<'a>(args: &BenchArgs, networks: &[Network<'a>], pictures: &[Frame<'_>]) -> Result<Vec<Row<'a>>, Failure> {
     let mut rows = vec![];
     for &network in networks {
         for &choice in &args.devices {

@@ -16,7 +16,8 @@ use crate::cli::failure::Failure;
 use crate::cli::labelled::Labelled;
 
 /// A model on a device, measured or not there.
-pub struct Row {
+pub struct Row<'a> {
+    network: Network<'a>,
     /// The model file's name.
     pub model: String,
     /// The device that was asked for.
@@ -67,7 +68,7 @@ pub struct Samples {
     pub network: Vec<Duration>,
 }
 
-impl Row {
+impl<'a> Row<'a> {
     /// Loads a network on a device and runs it once. A device that does not work makes a
     /// row that says why.
     ///
@@ -75,7 +76,7 @@ impl Row {
     ///
     /// A model or size that makes no sense on any device.
     pub fn open(
-        network: Network<'_>,
+        network: Network<'a>,
         choice: DeviceChoice,
         args: &BenchArgs,
         pictures: &[Frame<'_>],
@@ -96,7 +97,7 @@ impl Row {
             Network::Builtin(Precision::Fp32) => "built-in".to_owned(),
             Network::Builtin(precision) => format!("built-in {precision}"),
         };
-        Ok(Self { model, choice, state })
+        Ok(Self { network, model, choice, state })
     }
 
     /// Runs and times the row `runs` times, whole and the network alone; each after one run without timing, since
@@ -109,14 +110,15 @@ impl Row {
         }
     }
 
-    /// Sends a recording through the row.
+    /// Sends a recording through the row, with as many networks side by side as the main command has.
     ///
     /// # Errors
     ///
-    /// A recording that cannot be read.
-    pub fn stream(&mut self, recording: &Recording) -> Result<(), Failure> {
+    /// A recording that cannot be read, a network that cannot be loaded once more.
+    pub fn stream(&mut self, recording: &Recording, args: &BenchArgs) -> Result<(), Failure> {
         if let Ok(measured) = &mut self.state {
-            match recording.run(&mut measured.segmenter)? {
+            let mut segmenters = builder(self.network, self.choice, args).build_side_by_side()?;
+            match recording.run(&mut segmenters)? {
                 Ok(summary) => measured.stream = Some(summary),
                 Err(error) => self.state = Err(error.into()),
             }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use lrnnet_run::Segmenter;
-use lrnnet_run::engine::Engine;
 use lrnnet_run::stream::{self, FrameProblem, Options, Segmented, Sink, Stage, Stop, StreamError, Summary};
 use serde::Serialize;
 
@@ -31,7 +30,9 @@ pub struct StreamFigures {
     pub p50_ms: Option<f64>,
     pub p99_ms: Option<f64>,
     pub limited_by: Option<String>,
-    /// Part of the time, the first frame's aside, in which the network worked: 1 where nothing else takes any.
+    /// Networks side by side.
+    pub networks: usize,
+    /// Part of the time, the first frame's aside, in which the networks worked: 1 where nothing else takes any.
     pub network_share: Option<f64>,
 }
 
@@ -60,17 +61,17 @@ impl Recording {
         Ok(Self { feed })
     }
 
-    /// Sends all frames through `segmenter`. The inner error is that of the network.
+    /// Sends all frames through `segmenters`, side by side. The inner error is that of the network.
     ///
     /// # Errors
     ///
     /// A source that cannot be read to its end.
-    pub fn run<E: Engine>(&self, segmenter: &mut Segmenter<E>) -> Result<Result<Summary, StreamError>, Failure> {
+    pub fn run(&self, segmenters: &mut [Segmenter]) -> Result<Result<Summary, StreamError>, Failure> {
         let stop = Stop::default();
         let probe = self.feed.probe(PATIENCE, &stop).map_err(of_source)?;
         let mut source = self.feed.open(probe.as_ref(), None, PATIENCE, &stop).map_err(of_source)?;
         let options = Options { live: false, stop };
-        match stream::run(segmenter, &mut *source, &mut Nowhere, &options) {
+        match stream::run_side_by_side(segmenters, &mut *source, &mut Nowhere, &options) {
             (summary, None) => Ok(Ok(summary)),
             (_, Some(error)) if error.stage == Stage::Network => Ok(Err(error)),
             (_, Some(error)) => {
@@ -88,6 +89,7 @@ impl From<&Summary> for StreamFigures {
         let steady = summary.frames_per_second.map(|rate| summary.frames.saturating_sub(1) as f64 / rate);
         Self {
             frames: summary.frames,
+            networks: summary.networks,
             frames_per_second: summary.frames_per_second,
             p50_ms: summary.p50.map(milliseconds),
             p99_ms: summary.p99.map(milliseconds),

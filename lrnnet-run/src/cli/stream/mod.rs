@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use lrnnet_run::Segmenter;
 use lrnnet_run::stream::{self, Options, Stage, Stop, StreamInfo};
 use signal_hook::consts::SIGINT;
 use signal_hook::flag;
@@ -27,7 +28,7 @@ use self::plan::Format;
 pub use self::plan::{Input, Plan, input};
 use super::args::{PredictArgs, StreamArgs};
 use super::failure::Failure;
-use super::opening::{Volume, open, spinner};
+use super::opening::{Volume, open, open_side_by_side, spinner};
 
 /// Segments the frames of a stream.
 pub fn run(args: &PredictArgs, plan: Plan) -> Result<(), Failure> {
@@ -43,7 +44,7 @@ pub fn run(args: &PredictArgs, plan: Plan) -> Result<(), Failure> {
         true => ffmpeg::has_encoder("libx264").map_err(|error| of_source(error.into()))?,
         false => false,
     };
-    let mut segmenter = open(args.engine.builder(), args.volume())?;
+    let mut segmenters = networks(args, plan.feed.live)?;
     let mut source = plan.feed.open(probe.as_ref(), args.stream.fps, timeout, &stop).map_err(of_source)?;
     let info = StreamInfo { rate: args.stream.fps.or(source.info().rate), ..source.info() };
     let recipe = Recipe { info, live: plan.feed.live, audio: audio(&plan, probe), stop: stop.clone(), h264 };
@@ -52,12 +53,12 @@ pub fn run(args: &PredictArgs, plan: Plan) -> Result<(), Failure> {
         Volume::Quiet => indicatif::ProgressBar::hidden(),
         _ => spinner(plan.feed.place.to_string()),
     };
-    let palette = segmenter.metadata().classes.palette.clone();
+    let palette = segmenters[0].metadata().classes.palette.clone();
     let mut outputs = Outputs::open(&plan.outputs, &palette, &recipe, progress.clone())
         .context("cannot write the result")
         .map_err(Failure::Output)?;
     let options = Options { live: plan.feed.live, stop };
-    let (summary, error) = stream::run(&mut segmenter, &mut *source, &mut outputs, &options);
+    let (summary, error) = stream::run_side_by_side(&mut segmenters, &mut *source, &mut outputs, &options);
     drop(source);
     progress.finish_and_clear();
     let interrupted = interrupted.load(Ordering::Relaxed);
@@ -68,13 +69,19 @@ pub fn run(args: &PredictArgs, plan: Plan) -> Result<(), Failure> {
         interrupted,
         class_pixels: &outputs.class_pixels,
     };
-    report.finish(&segmenter, args)?;
+    report.finish(&segmenters[0], args)?;
     match error {
         Some(error) if error.stage == Stage::Write => Err(Failure::Output(of_stream(error, &plan))),
         Some(error) => Err(Failure::Input(of_stream(error, &plan))),
         None if interrupted => Err(Failure::Interrupted),
         None => Ok(()),
     }
+}
+
+/// Of a recording, as many frames a second as can be; of a live source, each as soon as can be.
+fn networks(args: &PredictArgs, live: bool) -> Result<Vec<Segmenter>, Failure> {
+    let (builder, volume) = (args.engine.builder(), args.volume());
+    if live { Ok(vec![open(builder, volume)?]) } else { open_side_by_side(builder, volume) }
 }
 
 fn of_stream(error: stream::StreamError, plan: &Plan) -> anyhow::Error {

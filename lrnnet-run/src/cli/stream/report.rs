@@ -42,6 +42,8 @@ struct Json<'a> {
     p50_ms: Option<f64>,
     p99_ms: Option<f64>,
     limited_by: Option<String>,
+    /// Networks side by side.
+    networks: usize,
     /// Seconds of each stage's work, without the first frame.
     busy_seconds: BTreeMap<String, f64>,
     class_pixels: BTreeMap<&'a str, u64>,
@@ -104,6 +106,7 @@ impl Report<'_> {
             p50_ms: summary.p50.map(ms),
             p99_ms: summary.p99.map(ms),
             limited_by: summary.limit().map(|stage| stage.to_string()),
+            networks: summary.networks,
             busy_seconds: Stage::ALL
                 .iter()
                 .zip(summary.busy)
