@@ -29,7 +29,7 @@ pub struct Choices {
     /// Size of the input; that of training where it is `None`.
     pub size: Option<SizeChoice>,
     /// Pictures per run of a fixed size.
-    pub batch: usize,
+    pub batch: BatchChoice,
     /// Kind of input.
     pub input: InputKind,
     /// Kind of output.
@@ -45,6 +45,15 @@ pub enum SizeChoice {
     Dynamic,
 }
 
+/// Pictures per run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchChoice {
+    /// Always so many.
+    Fixed(usize),
+    /// The caller chooses at every run.
+    Free,
+}
+
 impl Default for Choices {
     fn default() -> Self {
         Self {
@@ -55,7 +64,7 @@ impl Default for Choices {
             classes: None,
             normalization: None,
             size: None,
-            batch: 1,
+            batch: BatchChoice::Fixed(1),
             input: InputKind::F32Nchw,
             head: Head::ClassMap,
         }
@@ -144,7 +153,10 @@ impl Choices {
         let classes = self.classes(clues, &mut notes)?;
         let trained_size = self.trained_size(&classes, clues, &mut notes);
         let size = match self.size.unwrap_or(SizeChoice::Fixed(trained_size)) {
-            SizeChoice::Fixed([height, width]) => InputSize::Static { batch: self.batch, height, width },
+            SizeChoice::Fixed([height, width]) => match self.batch {
+                BatchChoice::Fixed(batch) => InputSize::Static { batch, height, width },
+                BatchChoice::Free => InputSize::FreeBatch { height, width },
+            },
             SizeChoice::Dynamic => InputSize::Dynamic,
         };
         let normalization = self.normalization(clues, &mut notes)?;
@@ -158,8 +170,8 @@ impl Choices {
         if self.variant.is_some() && (self.block.is_some() || self.context.is_some()) {
             return Err(ChoiceError::Variant);
         }
-        match self.size {
-            Some(SizeChoice::Dynamic) if self.batch != 1 => Err(ChoiceError::Batch(self.batch)),
+        match (self.size, self.batch) {
+            (Some(SizeChoice::Dynamic), BatchChoice::Fixed(batch)) if batch != 1 => Err(ChoiceError::Batch(batch)),
             _ => Ok(()),
         }
     }
@@ -278,13 +290,15 @@ mod tests {
     fn choices_that_exclude_each_other_are_refused() {
         let c = || Choices { variant: Some(Variant::C), ..Choices::default() };
         let dynamic = || Choices { size: Some(SizeChoice::Dynamic), ..Choices::default() };
+        let two = BatchChoice::Fixed(2);
         let cases = [
             (Choices { block: Some(Block::Fcb), ..c() }, Some(ChoiceError::Variant)),
             (Choices { context: Some(Context::None), ..c() }, Some(ChoiceError::Variant)),
             (c(), None),
-            (Choices { batch: 2, ..dynamic() }, Some(ChoiceError::Batch(2))),
+            (Choices { batch: two, ..dynamic() }, Some(ChoiceError::Batch(2))),
             (dynamic(), None),
-            (Choices { batch: 2, ..Choices::default() }, None),
+            (Choices { batch: two, ..Choices::default() }, None),
+            (Choices { batch: BatchChoice::Free, ..dynamic() }, None),
         ];
         for (choices, expected) in cases {
             assert_eq!(choices.clone().settle(&clues(11)).err(), expected, "{choices:?}");

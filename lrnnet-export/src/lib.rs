@@ -47,11 +47,12 @@ mod clues;
 mod export;
 mod inspect;
 mod note;
+pub mod triton;
 mod verify;
 pub mod weights;
 
 pub use calibrate::{Calibrated, CalibrationError, Samples, calibrate};
-pub use choices::{ChoiceError, Choices, Settled, SizeChoice};
+pub use choices::{BatchChoice, ChoiceError, Choices, Settled, SizeChoice};
 pub use class_file::{ClassFileError, find_classes, read_classes};
 #[cfg(feature = "cli")]
 pub use cli::program;

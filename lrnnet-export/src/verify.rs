@@ -158,7 +158,7 @@ fn near_tie(precision: Precision, found: &Difference) -> f32 {
 /// The size of a static graph; for a dynamic one, that of training as nearly as it can be fed.
 pub(crate) fn picture_size(config: &Config) -> Size {
     match config.size {
-        InputSize::Static { height, width, .. } => Size::new(height, width),
+        InputSize::Static { height, width, .. } | InputSize::FreeBatch { height, width } => Size::new(height, width),
         InputSize::Dynamic => {
             let [height, width] = config.trained_size;
             Size::new(height, width).rounded_to(config.size_multiple())

@@ -156,14 +156,54 @@ fn dynamic_models_pass_verification() {
 fn models_for_several_pictures_pass_verification() {
     let bench = Bench::new();
     let weights = bench.weights("fcb", "svn:8,4", 11, |_| {});
-    for way in ["--head both", "--head logits-8 --input u8-nhwc"] {
-        assert_eq!(check(&bench, &weights, &format!("--imgsz 64x128 --batch 2 {way}")), None);
-        let model = ModelFile::parse(&fs::read(bench.path("model.onnx")).unwrap()).unwrap();
-        assert_eq!(model.input().shape[0], Some(2), "{way}");
+    for (batch, extent) in [("2", Some(2)), ("any", None)] {
+        for way in ["--head both", "--head logits-8 --input u8-nhwc"] {
+            assert_eq!(check(&bench, &weights, &format!("--imgsz 64x128 --batch {batch} {way}")), None);
+            let model = ModelFile::parse(&fs::read(bench.path("model.onnx")).unwrap()).unwrap();
+            assert_eq!(model.input().shape[0], extent, "{way}");
+        }
     }
     let output = run(&[&weights, "-o", &bench.text("none.onnx"), "--batch", "0"]);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(stderr(&output).contains("batch"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_model_repository_is_written_whole_and_never_over_another() {
+    let bench = Bench::new();
+    let weights = bench.weights("fcb", "svn:8,4", 11, |_| {});
+    let repository = bench.text("models");
+    let triton = |more: &[&str]| {
+        run(&[&[&*weights, "--triton", &repository, "--imgsz", "64x128", "--input", "u8-nhwc"], more].concat())
+    };
+    let refused: [(&[&str], i32, &str); 4] = [
+        (&["--batch", "4", "--no-verify"], 2, "takes 4 pictures a run"),
+        (&["--name", "a/b"], 2, "`a/b` is no name"),
+        (&["--max-batch", "0"], 2, "largest batch 0"),
+        (&["--int8"], 2, "--calibration"),
+    ];
+    for (more, code, words) in refused {
+        let output = triton(more);
+        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+        assert!(stderr(&output).contains(words), "no {words:?} in: {}", stderr(&output));
+        assert!(!Path::new(&repository).exists(), "{words}");
+    }
+    let output = triton(&["--max-batch", "16", "--tensorrt", "fp32"]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for words in ["verified: largest logit difference", "models/lrnnet", "any number of 64x128"] {
+        assert!(said.contains(words), "no {words:?} in: {said}");
+    }
+    let model = ModelFile::parse(&fs::read(bench.path("models/lrnnet/1/model.onnx")).unwrap()).unwrap();
+    assert_eq!(model.input().shape, [None, Some(64), Some(128), Some(3)]);
+    let config = fs::read_to_string(bench.path("models/lrnnet/config.pbtxt")).unwrap();
+    for words in ["max_batch_size: 16", "name: \"tensorrt\"", "dims: [64, 128, 3]"] {
+        assert!(config.contains(words), "no {words:?} in: {config}");
+    }
+    let output = triton(&[]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("is there already"), "{}", stderr(&output));
+    assert_eq!(fs::read_to_string(bench.path("models/lrnnet/config.pbtxt")).unwrap(), config);
 }
 
 #[test]

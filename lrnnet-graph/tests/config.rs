@@ -22,6 +22,8 @@ fn impossible_settings_are_refused_with_what_to_do() {
         (error(|s| s.size = size(0, 480)), "height 0 is out of range; expected 1 to 16384"),
         (error(|s| s.size = size(360, usize::MAX)), "expected 1 to 16384"),
         (error(|s| s.size = InputSize::Static { batch: 0, height: 8, width: 8 }), "batch size 0"),
+        (error(|s| s.size = InputSize::FreeBatch { height: 100, width: 480 }), "height 100 is not a multiple of 8"),
+        (error(|s| s.size = InputSize::FreeBatch { height: 360, width: 0 }), "width 0 is out of range"),
         (error(|s| s.context = Context::MaxPool { scales: vec![] }), "scales [] do not make a context module"),
         (error(|s| s.context = Context::MeanPool { scales: vec![8, 8] }), "scales [8, 8]"),
         (error(|s| s.context = Context::MeanPool { scales: vec![0] }), "scale 0 is out of range"),

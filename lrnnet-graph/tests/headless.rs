@@ -24,7 +24,7 @@ fn settings(size: InputSize, head: Head) -> Settings {
 #[test]
 fn what_is_left_is_the_file_with_the_head_logits_8() {
     let fixed = InputSize::Static { batch: 2, height: 72, width: 136 };
-    for size in [fixed, InputSize::Dynamic] {
+    for size in [fixed, InputSize::FreeBatch { height: 72, width: 136 }, InputSize::Dynamic] {
         for opset in [11, 13, 17, 21] {
             let opset = Opset::new(opset).unwrap();
             let whole = model(settings(size, Head::ClassMap));

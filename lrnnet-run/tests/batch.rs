@@ -37,7 +37,8 @@ fn a_batch_gives_each_picture_its_own_mask() {
         ] {
             let mut alone = builder(fixed(1), head, input, device).build().unwrap();
             let expected = pictures().map(|picture| alone.segment(&picture).unwrap());
-            for size in [fixed(2), InputSize::Dynamic] {
+            let free = InputSize::FreeBatch { height: SIZE.height, width: SIZE.width };
+            for size in [fixed(2), free, InputSize::Dynamic] {
                 let builder = builder(size, head, input, device).image_size(SIZE).batch(two());
                 let mut segmenter = builder.build_resident().unwrap();
                 let pictures = pictures();

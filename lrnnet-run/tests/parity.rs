@@ -199,6 +199,24 @@ fn dynamic_models_give_what_static_ones_give() {
 }
 
 #[test]
+fn models_with_a_free_batch_give_what_static_ones_give() {
+    let golden = Golden::open("golden.safetensors");
+    let (size @ [height, width], mut report) = ([72, 136], Report::default());
+    // 72 x 136 cuts into regions with padding, and regions of padding alone.
+    for (name, block, context) in CONFIGS.into_iter().filter(|(name, ..)| ["c", "max", "mean"].contains(name)) {
+        let settings = Settings { size: InputSize::FreeBatch { height, width }, ..settings(block, context, 11, size) };
+        let model = with_synthetic_weights(settings).rewrite(Form::DEPLOY).unwrap();
+        let expected = golden.floats(&format!("{name}/72x136/logits8"));
+        for device in ENGINES {
+            let found = run(&model, device, &synthetic::picture(height, width), size);
+            let difference = Difference::of(&found.logits.unwrap(), &expected);
+            report.check(format!("{name} {device}: {difference:?}"), difference.within(FP32.logits));
+        }
+    }
+    report.finish();
+}
+
+#[test]
 fn every_head_and_input_kind() {
     let golden = Golden::open("golden.safetensors");
     let (size, mut report) = ([64, 128], Report::default());

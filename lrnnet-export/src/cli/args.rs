@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use lrnnet_export::Samples;
+use lrnnet_export::triton::{ServerPlan, Tensorrt};
+use lrnnet_export::{BatchChoice, Samples};
 use lrnnet_graph::onnx::{Opset, OpsetError};
 use lrnnet_graph::{Block, Context, Form, Head, InputKind, Variant};
 use lrnnet_run::Size;
+
+const SERVER: &str = "Triton Inference Server";
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 the output could not be written; 2 usage, weights or model; 3 the runtime failed in verification.";
@@ -49,8 +52,8 @@ pub struct ConvertArgs {
     #[arg(value_name = "WEIGHTS")]
     pub weights: PathBuf,
     /// Where the model goes
-    #[arg(short, long, value_name = "MODEL.onnx")]
-    pub output: PathBuf,
+    #[arg(short, long, value_name = "MODEL.onnx", required_unless_present = "triton", conflicts_with = "triton")]
+    pub output: Option<PathBuf>,
     /// The paper's model: a (no context), b (svn:8) or c (svn:8,4); by default what the weights say
     #[arg(long, value_name = "a|b|c", conflicts_with_all = ["block", "context"])]
     pub variant: Option<Variant>,
@@ -72,9 +75,9 @@ pub struct ConvertArgs {
     /// Height and width of the input, multiples of 8; by default those of training
     #[arg(long, value_name = "HxW", conflicts_with = "dynamic")]
     pub imgsz: Option<Size>,
-    /// Pictures per run, 1 to 256
-    #[arg(long, default_value_t = 1, value_name = "N", conflicts_with = "dynamic")]
-    pub batch: usize,
+    /// Pictures per run, 1 to 256, or any: as many as the caller gives [default: 1, and any with --triton]
+    #[arg(long, value_name = "N|any", value_parser = parse_batch, conflicts_with = "dynamic")]
+    pub batch: Option<BatchChoice>,
     /// Leave batch, height and width to the caller; multiples of 64 for models b and c
     #[arg(long)]
     pub dynamic: bool,
@@ -111,12 +114,46 @@ pub struct ConvertArgs {
     /// Do not run the model against the plain form before it is written
     #[arg(long)]
     pub no_verify: bool,
+    /// In place of -o: a model repository into which the model goes, with its configuration and its class names
+    #[arg(long, help_heading = SERVER, value_name = "DIR")]
+    pub triton: Option<PathBuf>,
+    /// What the server calls the model; nothing may be there under this name
+    #[arg(
+        long, help_heading = SERVER, conflicts_with = "output",
+        default_value = ServerPlan::DEFAULT_NAME, value_name = "NAME"
+    )]
+    pub name: String,
+    /// Pictures that the server may put into one run
+    #[arg(
+        long, help_heading = SERVER, conflicts_with = "output",
+        default_value_t = ServerPlan::DEFAULT_MAX_BATCH, value_name = "N"
+    )]
+    pub max_batch: usize,
+    /// Microseconds that a picture may wait for others to join its run
+    #[arg(
+        long, help_heading = SERVER, conflicts_with = "output",
+        default_value_t = ServerPlan::DEFAULT_MAX_DELAY, value_name = "US"
+    )]
+    pub max_delay: u32,
+    /// Copies of the model that run side by side, on each GPU or else on the CPU
+    #[arg(long, help_heading = SERVER, conflicts_with = "output", default_value_t = 1, value_name = "N")]
+    pub instances: usize,
+    /// Have ONNX Runtime compile the model with TensorRT on GPUs: fp32, or fp16 inside
+    #[arg(long, help_heading = SERVER, conflicts_with = "output", value_name = "PRECISION")]
+    pub tensorrt: Option<Tensorrt>,
 }
 
 fn parse_opset(text: &str) -> Result<Opset, String> {
     let version =
         text.parse().map_err(|_| format!("`{text}` is no version; expected {} to {}", Opset::MIN, Opset::MAX))?;
     Opset::new(version).map_err(|error: OpsetError| error.to_string())
+}
+
+fn parse_batch(text: &str) -> Result<BatchChoice, String> {
+    match text {
+        "any" => Ok(BatchChoice::Free),
+        number => number.parse().map(BatchChoice::Fixed).map_err(|_| format!("`{text}` is neither a number nor `any`")),
+    }
 }
 
 fn parse_samples(text: &str) -> Result<usize, String> {
@@ -154,6 +191,9 @@ mod tests {
             "w.pth -o m.onnx --context svn:8,4,2 --power-iters 3",
             "w.pth -o m.onnx --imgsz 512x1024 --head logits-8 --input u8-nhwc",
             "w.pth -o m.onnx --imgsz 512x1024 --batch 8",
+            "w.pth -o m.onnx --batch any",
+            "w.pth --triton models",
+            "w.pth --triton models --name road --max-batch 16 --max-delay 0 --instances 2 --tensorrt fp16",
             "w.pth -o m.onnx --mean 0.5,0.5,0.5 --std 0.25,0.25,1",
             "w.pth -o m.onnx --dynamic --half --form plain --opset 18 --no-verify",
             "w.pth -o m.onnx --int8 --calibration pictures",
@@ -174,6 +214,11 @@ mod tests {
             "w.pth -o m.onnx --imgsz 512x1024 --dynamic",
             "w.pth -o m.onnx --batch 8 --dynamic",
             "w.pth -o m.onnx --batch many",
+            "w.pth -o m.onnx --triton models",
+            "w.pth -o m.onnx --name road",
+            "w.pth -o m.onnx --tensorrt fp16",
+            "w.pth --triton models --max-batch x",
+            "w.pth --triton models --tensorrt int8",
             "w.pth -o m.onnx --head mask",
             "w.pth -o m.onnx --mean 0.5,0.5,0.5",
             "w.pth -o m.onnx --std 0.5,0.5,0.5",
@@ -204,6 +249,8 @@ mod tests {
         let args = parse("w.pth -o m.onnx").unwrap().convert.unwrap();
         assert_eq!((args.head, args.input, args.form), (Head::ClassMap, InputKind::F32Nchw, None));
         assert_eq!((args.opset.version(), args.half, args.no_verify, args.dynamic), (17, false, false, false));
-        assert_eq!((args.int8, args.calibration, args.samples), (false, None, 32));
+        assert_eq!((args.int8, args.calibration, args.samples, args.batch), (false, None, 32, None));
+        assert_eq!((args.triton, args.name.as_str(), args.max_batch), (None, "lrnnet", 8));
+        assert_eq!((args.max_delay, args.instances, args.tensorrt), (2000, 1, None));
     }
 }

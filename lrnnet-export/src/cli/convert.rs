@@ -1,11 +1,12 @@
 //! `lrnnet-export WEIGHTS -o MODEL.onnx`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
+use lrnnet_export::triton::ServerPlan;
 use lrnnet_export::weights::{WeightFile, read_weights};
-use lrnnet_export::{Choices, Clues, Plan, Samples, SizeChoice, calibrate, export, find_classes};
+use lrnnet_export::{BatchChoice, Choices, Clues, Plan, Samples, SizeChoice, calibrate, export, find_classes};
 use lrnnet_graph::{Classes, Config, InputSize, Normalization, Precision, Ranges};
 
 use super::args::ConvertArgs;
@@ -14,6 +15,10 @@ use super::hints;
 
 /// Reads, settles, exports, writes; each step says on standard error what it found out.
 pub fn run(args: ConvertArgs) -> Result<(), Failure> {
+    let server = args.triton.as_deref().map(|folder| (folder, server_plan(&args)));
+    if let Some((folder, plan)) = &server {
+        plan.check(folder)?;
+    }
     let file = read_weights(&args.weights)?;
     let size = match (args.imgsz, args.dynamic) {
         (_, true) => Some(SizeChoice::Dynamic),
@@ -27,7 +32,8 @@ pub fn run(args: ConvertArgs) -> Result<(), Failure> {
         classes: args.classes.as_deref().map(classes).transpose()?,
         normalization: args.mean.zip(args.std).map(|(mean, std)| Normalization { mean, std }),
         size,
-        batch: args.batch,
+        // A server gathers as many pictures as there are.
+        batch: args.batch.unwrap_or(if server.is_some() { BatchChoice::Free } else { BatchChoice::Fixed(1) }),
         input: args.input,
         head: args.head,
     };
@@ -58,10 +64,28 @@ pub fn run(args: ConvertArgs) -> Result<(), Failure> {
     if exported.verification.is_some() && !exported.has_selftest {
         eprintln!("note: no self-test, since more than half of the class map of its picture are near ties");
     }
-    let written = lrnnet_run::atomic::write(&args.output, |file| file.write_all(&exported.bytes));
-    written.with_context(|| format!("cannot write `{}`", args.output.display())).map_err(Failure::Output)?;
-    eprintln!("wrote {}: {}, {} bytes", args.output.display(), describe(&plan.config), exported.bytes.len());
+    let path = match &server {
+        Some((folder, server)) => server.write(folder, &exported.bytes)?,
+        None => write_file(args.output.expect("clap demands -o where there is no --triton"), &exported.bytes)?,
+    };
+    eprintln!("wrote {}: {}, {} bytes", path.display(), describe(&plan.config), exported.bytes.len());
     Ok(())
+}
+
+fn write_file(path: PathBuf, bytes: &[u8]) -> Result<PathBuf, Failure> {
+    let written = lrnnet_run::atomic::write(&path, |file| file.write_all(bytes));
+    written.with_context(|| format!("cannot write `{}`", path.display())).map_err(Failure::Output)?;
+    Ok(path)
+}
+
+fn server_plan(args: &ConvertArgs) -> ServerPlan {
+    ServerPlan {
+        name: args.name.clone(),
+        max_batch: args.max_batch,
+        max_delay: args.max_delay,
+        instances: args.instances,
+        tensorrt: args.tensorrt,
+    }
 }
 
 /// The ranges of the network inside, on pictures of `folder`.
@@ -94,6 +118,7 @@ fn describe(config: &Config) -> String {
     let size = match config.size {
         InputSize::Static { batch: 1, height, width } => format!("{height}x{width}"),
         InputSize::Static { batch, height, width } => format!("{batch} times {height}x{width}"),
+        InputSize::FreeBatch { height, width } => format!("any number of {height}x{width}"),
         InputSize::Dynamic => "any size".to_owned(),
     };
     let (block, context, classes) = (config.block, &config.context, config.classes.names.len());

@@ -1,5 +1,6 @@
 //! What can end the program, and with which exit code.
 
+use lrnnet_export::triton::TritonError;
 use lrnnet_export::weights::WeightsError;
 use lrnnet_export::{CalibrationError, ChoiceError, ClassFileError, ErrorKind, ExportError, InspectError, with_causes};
 
@@ -39,6 +40,7 @@ macro_rules! by_kind {
             fn from(error: $error) -> Self {
                 match error.kind() {
                     ErrorKind::Run => Self::Runtime(error.into()),
+                    ErrorKind::Output => Self::Output(error.into()),
                     _ => Self::Usage(error.into()),
                 }
             }
@@ -46,4 +48,4 @@ macro_rules! by_kind {
     };
 }
 
-by_kind!(CalibrationError, WeightsError, ChoiceError, ClassFileError, ExportError, InspectError);
+by_kind!(CalibrationError, WeightsError, ChoiceError, ClassFileError, ExportError, InspectError, TritonError);

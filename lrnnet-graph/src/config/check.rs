@@ -87,9 +87,11 @@ pub fn settings(settings: &Settings) -> Result<(), ConfigError> {
     let [height, width] = settings.trained_size;
     check_extent("trained height", height, STRIDE)?;
     check_extent("trained width", width, STRIDE)?;
-    if let InputSize::Static { batch, height, width } = settings.size {
+    if let InputSize::Static { height, width, .. } | InputSize::FreeBatch { height, width } = settings.size {
         check_extent("height", height, STRIDE)?;
         check_extent("width", width, STRIDE)?;
+    }
+    if let InputSize::Static { batch, .. } = settings.size {
         check_range("batch size", batch, MAX_BATCH)?;
     }
     check_range("size multiple of a dynamic graph", settings.size_multiple(), MAX_EXTENT)

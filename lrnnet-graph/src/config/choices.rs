@@ -98,6 +98,13 @@ pub enum InputSize {
         /// Columns, a multiple of 8.
         width: usize,
     },
+    /// Height and width fixed at export, as many pictures as the caller chooses at every run.
+    FreeBatch {
+        /// Rows, a multiple of 8.
+        height: usize,
+        /// Columns, a multiple of 8.
+        width: usize,
+    },
     /// Chosen by the caller at every run; height and width must be multiples of
     /// [`Settings::size_multiple`](crate::Settings::size_multiple).
     Dynamic,

@@ -81,7 +81,7 @@ impl Settings {
     /// that could depend on the size: each scale `k` needs feature maps of whole regions, multiples of `8 k`.
     pub fn size_multiple(&self) -> usize {
         match self.size {
-            InputSize::Static { .. } => STRIDE,
+            InputSize::Static { .. } | InputSize::FreeBatch { .. } => STRIDE,
             InputSize::Dynamic => self.context.scales().iter().copied().fold(1, lcm).saturating_mul(STRIDE),
         }
     }

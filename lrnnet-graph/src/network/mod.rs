@@ -60,6 +60,7 @@ pub fn build(config: &Config) -> Graph {
 fn input(net: &mut Scope<'_>, config: &Config) -> Value {
     let [n, h, w] = match config.size {
         InputSize::Static { batch, height, width } => [batch, height, width].map(Dim::fixed),
+        InputSize::FreeBatch { height, width } => [Dim::BATCH, Dim::fixed(height), Dim::fixed(width)],
         InputSize::Dynamic => [Dim::BATCH, Dim::HEIGHT, Dim::WIDTH],
     };
     let rgb = Dim::fixed(3);
