@@ -37,10 +37,20 @@ pub fn read_classes(path: &Path) -> Result<Classes, ClassFileError> {
     let mut bytes = vec![];
     let read = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
     read.map_err(|error| fail(ClassFileProblem::Io(error)))?;
+    classes_from_bytes(path, &bytes)
+}
+
+/// Reads class names from the bytes of such a file; `path` stands for it in messages.
+///
+/// # Errors
+///
+/// As for [`read_classes`].
+pub fn classes_from_bytes(path: &Path, bytes: &[u8]) -> Result<Classes, ClassFileError> {
+    let fail = |problem| ClassFileError { path: path.to_owned(), problem };
     if bytes.len() as u64 > MAX_FILE {
         return Err(fail(ClassFileProblem::TooLarge));
     }
-    let text = str::from_utf8(&bytes).map_err(|error| fail(ClassFileProblem::NoText(error)))?;
+    let text = str::from_utf8(bytes).map_err(|error| fail(ClassFileProblem::NoText(error)))?;
     parse(text).map_err(fail)
 }
 

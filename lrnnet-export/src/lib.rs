@@ -53,7 +53,7 @@ pub mod weights;
 
 pub use calibrate::{Calibrated, CalibrationError, Samples, calibrate};
 pub use choices::{BatchChoice, ChoiceError, Choices, Settled, SizeChoice};
-pub use class_file::{ClassFileError, find_classes, read_classes};
+pub use class_file::{ClassFileError, classes_from_bytes, find_classes, read_classes};
 #[cfg(feature = "cli")]
 pub use cli::program;
 pub use clues::Clues;

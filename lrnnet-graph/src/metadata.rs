@@ -109,6 +109,8 @@ impl SelfTestRecord {
     pub const VERSION: u32 = 2;
     /// The picture of [`synthetic::picture`](crate::synthetic::picture).
     pub const PICTURE: &str = "lrnnet-picture-2";
+    /// Runs that [`near_ties`](Self::near_ties) may have: the most that readers take.
+    pub const MAX_RUNS: usize = 100_000;
 }
 
 fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {

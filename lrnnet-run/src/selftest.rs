@@ -83,7 +83,8 @@ pub fn picture(size: Size) -> RgbImage {
 /// The record of a class map, for the metadata of the file that made it from a picture of size `size`. A position is a
 /// near tie where the lead is within `noise`, the most that an engine may change it by.
 ///
-/// There is none where more than half of the positions are near ties: it would prove too little.
+/// There is none where more than half of the positions are near ties: it would prove too little. And none where they
+/// lie in more than [`SelfTestRecord::MAX_RUNS`] runs.
 ///
 /// # Panics
 ///
@@ -108,7 +109,7 @@ pub fn record(size: Size, ids: &[u8], leads: &[Lead], noise: f32) -> Option<Self
         near_ties: runs,
     };
     let (near_ties, positions) = counts(&record);
-    (2 * near_ties <= positions).then_some(record)
+    (2 * near_ties <= positions && record.near_ties.len() <= SelfTestRecord::MAX_RUNS).then_some(record)
 }
 
 /// Holds a class map against the record of the file that made it.
@@ -227,6 +228,16 @@ mod tests {
         assert_eq!(runs([2.0, 1.0, 1.0, 2.0, 2.0, 0.5]), Some(vec![1, 2, 2, 1]));
         assert_eq!(runs([1.0, 2.0, 2.0, 2.0, 2.0, 2.0]), Some(vec![0, 1, 5]));
         assert_eq!(runs([1.0, 1.0, 1.0, 1.0, 2.0, 2.0]), None, "most are near ties");
+    }
+
+    #[test]
+    fn a_record_has_no_more_runs_than_readers_take() {
+        let runs = |runs: usize| {
+            let leads: Vec<_> = (0..runs).map(|i| Lead { class: 0, by: if i % 2 == 0 { 2.0 } else { 0.0 } }).collect();
+            record(Size::new(1, runs), &vec![0; runs], &leads, 1.0)
+        };
+        assert!(runs(SelfTestRecord::MAX_RUNS).is_some_and(|record| record.near_ties.len() == 100_000));
+        assert_eq!(runs(SelfTestRecord::MAX_RUNS + 1), None);
     }
 
     #[test]

@@ -89,6 +89,17 @@ pub enum Problem {
         /// Its shape.
         shape: Vec<usize>,
     },
+    /// Tensors that use the same stored values again and again.
+    #[error(
+        "the tensors have {needed} bytes together and the file {size}; expected each stored value in one tensor: \
+         {SAVE_STATE_DICT}"
+    )]
+    MoreThanTheFile {
+        /// Bytes of all tensors.
+        needed: usize,
+        /// Bytes of the file.
+        size: usize,
+    },
     /// A tensor of integers, booleans or the like.
     #[error("tensor `{tensor}` holds {found} values; expected float32, float16, bfloat16 or float64")]
     ValueType {

@@ -72,7 +72,8 @@ pub struct Entry {
 ///
 /// [`WeightsError`] with the path and the first thing about the file that is not as expected.
 pub fn read_weights(path: &Path) -> Result<WeightFile, WeightsError> {
-    understand(path, read_bounded(path).map_err(|problem| WeightsError::new(path, problem))?)
+    let bytes = read_bounded(path).map_err(|problem| WeightsError::new(path, problem))?;
+    weights_from_bytes(path, bytes)
 }
 
 /// Takes tensors from memory, such as those of a state dict: they are read as the safetensors file that they would be,
@@ -84,7 +85,7 @@ pub fn read_weights(path: &Path) -> Result<WeightFile, WeightsError> {
 pub fn weights_in_memory(name: &str, tensors: &[TensorBytes<'_>]) -> Result<WeightFile, WeightsError> {
     let path = Path::new(name);
     let bytes = safetensors::write(tensors).map_err(|problem| WeightsError::new(path, problem))?;
-    understand(path, bytes)
+    weights_from_bytes(path, bytes)
 }
 
 /// A tensor in a caller's memory.
@@ -100,8 +101,16 @@ pub struct TensorBytes<'a> {
     pub bytes: &'a [u8],
 }
 
-fn understand(path: &Path, bytes: Vec<u8>) -> Result<WeightFile, WeightsError> {
+/// Reads the bytes of a weight file; `path` stands for it in messages.
+///
+/// # Errors
+///
+/// As for [`read_weights`].
+pub fn weights_from_bytes(path: &Path, bytes: Vec<u8>) -> Result<WeightFile, WeightsError> {
     let fail = |problem| WeightsError::new(path, problem);
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(fail(Problem::TooLarge));
+    }
     let sha256 = hexadecimal(&Sha256::digest(&bytes));
     let format = Format::of(&bytes).map_err(fail)?;
     let (entries, metadata) = match format {

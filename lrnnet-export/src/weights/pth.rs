@@ -20,11 +20,17 @@ const _: () = assert!(cfg!(target_endian = "little"), "weight files are read on 
 
 /// Reads the tensors of the one state dict in the archive, in its order.
 pub(super) fn read(file: Vec<u8>) -> Result<Vec<Entry>, Problem> {
+    let size = file.len();
     let StateDict { key, names } = pickle::find_state_dict(&read_pickle(&file)?)?;
     let reader = PytorchReader::from_bytes(file, key.as_deref()).map_err(Problem::PyTorch)?;
     let tensor = |name: &String| reader.get(name).ok_or_else(|| Problem::Shared { tensor: name.clone() });
     let tensors = names.iter().map(tensor).collect::<Result<Vec<_>, _>>()?;
     check_declared(tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.shape())))?;
+    // Values that several tensors share, or that a stride of zero repeats, take memory once for each use.
+    let needed = tensors.iter().fold(0usize, |sum, tensor| sum.saturating_add(tensor.byte_len()));
+    if needed > size {
+        return Err(Problem::MoreThanTheFile { needed, size });
+    }
     tensors.into_iter().map(read_tensor).collect()
 }
 
@@ -41,6 +47,10 @@ fn read_pickle(file: &[u8]) -> Result<Vec<u8>, Problem> {
         return Err(foreign(format!("has {entries} entries, more than {MAX_ENTRIES}")));
     }
     let mut archive = ZipArchive::new(Cursor::new(file)).map_err(Problem::Zip)?;
+    // Other readers may take the beginning of such a file for something else.
+    if archive.offset() != 0 {
+        return Err(foreign(format!("stands behind {} other bytes", archive.offset())));
+    }
     let index = find_pickle(&archive)?;
     let mut pickle = Vec::new();
     let entry = archive.by_index(index).map_err(Problem::Zip)?;

@@ -8,7 +8,7 @@ use super::verdict::GraphError;
 use super::wire;
 use crate::error_kind::ErrorKind;
 use crate::graph::ElementType;
-use crate::metadata::{Metadata, MetadataError};
+use crate::metadata::{Metadata, MetadataError, SelfTestRecord};
 
 /// One input or output of a model.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,8 +21,10 @@ pub struct Port {
     pub shape: Vec<Option<usize>>,
 }
 
-/// Bytes that all metadata of a file may have: a self-test of a million near ties, and room for other tools.
-const MAX_METADATA: usize = 4 << 20;
+/// Bytes that all metadata of a file may have: a self-test with the most runs, and room for other tools.
+const MAX_METADATA: usize = 1 << 20;
+/// Commas in them: a number of one digit takes two bytes there and many times that once it is read.
+const MAX_COMMAS: usize = SelfTestRecord::MAX_RUNS + 20_000;
 
 /// A model file of this project that was read whole and understood whole.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,8 +117,10 @@ impl ModelFile {
 
 fn read_metadata(proto: &ModelProto) -> Result<Metadata, FileError> {
     let props = proto.metadata_props.iter();
-    let bytes: usize = props.clone().map(|entry| entry.key().len() + entry.value().len()).sum();
-    if bytes > MAX_METADATA {
+    let texts = || proto.metadata_props.iter().flat_map(|entry| [entry.key(), entry.value()]);
+    let bytes: usize = texts().map(str::len).sum();
+    let commas = texts().flat_map(str::bytes).filter(|byte| *byte == b',').count();
+    if bytes > MAX_METADATA || commas > MAX_COMMAS {
         return Err(FileError::MetadataTooLarge { max: MAX_METADATA });
     }
     Ok(Metadata::from_props(props.filter_map(|p| Some((p.key.as_deref()?, p.value.as_deref()?))))?)
@@ -186,7 +190,7 @@ pub enum FileError {
     #[error(transparent)]
     Metadata(#[from] MetadataError),
     /// More metadata than any model has.
-    #[error("the file has more than {max} bytes of metadata; expected at most that")]
+    #[error("the file has more than {max} bytes of metadata, or far too many values in them; expected at most that")]
     MetadataTooLarge {
         /// Bytes allowed.
         max: usize,

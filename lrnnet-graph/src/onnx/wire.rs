@@ -3,8 +3,8 @@
 //! An empty message takes two bytes of a file and more than a hundred once it is decoded, so a file within the limit
 //! of its size could still ask for gigabytes.
 
-/// Fields that all messages of a file may have together. An int8 model has some 20,000.
-pub const MAX_FIELDS: usize = 200_000;
+/// Fields that all messages of a file may have together. The int8 model that is compiled in has 16,234.
+pub const MAX_FIELDS: usize = 100_000;
 
 /// Messages of [`proto`](super::proto) that have messages in them.
 #[derive(Clone, Copy)]
