@@ -278,7 +278,7 @@ def test_it_works_beside_onnxruntime_in_one_process(root, street):
 
 def test_a_model_of_a_stranger_is_taken_only_where_it_is_trusted(root, street, segmenter, tmp_path):
     model = onnx.load(root / "models/lrnnet-c-camvid.onnx")
-    model.graph.node.append(onnx.helper.make_node("Neg", [model.graph.output[0].name], ["more"], name="stranger"))
+    model.graph.node.append(onnx.helper.make_node("Abs", [model.graph.output[0].name], ["more"], name="stranger"))
     path = tmp_path / "model.onnx"
     onnx.save(model, path)
     with pytest.raises(lrnnet.ModelError, match="stranger"):
