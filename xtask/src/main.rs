@@ -1,5 +1,6 @@
 //! The project's own tasks, run as `cargo xtask TASK`.
 
+mod c_library;
 mod model;
 mod shell;
 
@@ -12,7 +13,9 @@ Usage: cargo xtask TASK
   model WEIGHTS CALIBRATION [--data DIR]
                                 make WEIGHTS the model that is shipped: export in float32 and, calibrated on the
                                 pictures in the folder CALIBRATION, in int8; verify, draw the pictures of the README,
-                                and with --data (folders images/ and labels/) evaluate and update the card";
+                                and with --data (folders images/ and labels/) evaluate and update the card
+  install-c PREFIX [--debug]    build the C library and put it, its header and its pkg-config file under PREFIX;
+                                --debug takes the build that the tests have";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -22,6 +25,8 @@ fn main() -> ExitCode {
         ["model", weights, calibration, "--data", data] => {
             model::ship(weights.as_ref(), calibration.as_ref(), Some(data.as_ref()))
         }
+        ["install-c", prefix] if !prefix.starts_with('-') => c_library::install(prefix.as_ref(), false),
+        ["install-c", prefix, "--debug"] => c_library::install(prefix.as_ref(), true),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

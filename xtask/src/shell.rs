@@ -14,6 +14,12 @@ pub fn root() -> PathBuf {
     xtask.parent().unwrap_or(xtask).to_owned()
 }
 
+/// The folder in which cargo puts what it builds, by this program's own place in it.
+pub fn target() -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    program.ancestors().nth(2).map(Path::to_owned).context("this program is not where cargo puts programs")
+}
+
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).current_dir(root()).env_remove(USERS_LIBRARY);
