@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Fuzzes every parser for so many seconds each, or the ones that are named: fuzz/run.sh SECONDS [TARGET...]
+# Needs cargo-fuzz (cargo install cargo-fuzz) and a stable toolchain. What it finds lies in fuzz/artifacts/TARGET.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+seconds=${1:?usage: fuzz/run.sh SECONDS [TARGET...]}
+shift
+targets=("$@")
+if [ ${#targets[@]} -eq 0 ]; then
+    targets=(weights pickles model classes picture label words y4m)
+fi
+export RUSTC_BOOTSTRAP=1
+# Memory errors are the compiler's to rule out, so no sanitizer slows the search; 512 MiB and a second are bugs.
+cargo fuzz build --sanitizer none
+failed=()
+for target in "${targets[@]}"; do
+    corpus=fuzz/corpus/$target
+    log=$corpus.log
+    mkdir -p "$corpus"
+    cargo fuzz run --sanitizer none "$target" "$corpus" "fuzz/seeds/$target" -- \
+        -max_total_time="$seconds" -max_len=4096 -timeout=5 -report_slow_units=1 -rss_limit_mb=1024 \
+        -malloc_limit_mb=512 -print_final_stats=1 >"$log" 2>&1 || failed+=("$target")
+    printf '\n== %s\n' "$target"
+    grep -E 'ERROR|SUMMARY|panicked|Slowest unit|DONE|number_of_executed|peak_rss' "$log" || tail -n 20 "$log"
+done
+if [ ${#failed[@]} -gt 0 ]; then
+    echo "found something: ${failed[*]}" >&2
+    exit 1
+fi
