@@ -1,5 +1,7 @@
 //! Writing a file so that its path holds either the whole new content or what was there before.
 
+mod temporary;
+
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -23,7 +25,8 @@ pub fn write(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) 
 ///
 /// The content goes to a temporary file in the folder of the path, is flushed to the disk, and then takes the place of
 /// the path in one step. Where the file system can do it (Linux, `O_TMPFILE`), the temporary file has no name until
-/// then, so even a killed process leaves nothing behind. The new file gets the usual mode of new files. A symbolic
+/// then, so even a killed process leaves nothing behind. Elsewhere what a killed process left is removed when the next one
+/// writes to the same folder. The new file gets the usual mode of new files. A symbolic
 /// link is followed. A device or pipe is written to as it is, since it cannot be replaced.
 pub struct Pending {
     file: BufWriter<File>,
@@ -68,11 +71,12 @@ impl Pending {
 
     fn replacing(path: PathBuf) -> io::Result<Self> {
         let folder = folder_of(&path);
+        temporary::sweep(&folder);
         #[cfg(target_os = "linux")]
         if let Some(file) = nameless::open(&folder) {
             return Ok(Self::new(file, Place::Nameless { folder, path }));
         }
-        let (file, temporary) = named_temporary(&folder)?.into_parts();
+        let (file, temporary) = temporary::create(&folder)?.into_parts();
         Ok(Self::new(file, Place::Named { temporary, path }))
     }
 
@@ -116,15 +120,6 @@ fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-fn named_temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".lrnnet-");
-    #[cfg(unix)]
-    // The process's umask still applies; tempfile's own default would hide the file from everybody else.
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
-}
-
 /// Files without a name, which vanish with the process unless they are linked.
 #[cfg(target_os = "linux")]
 mod nameless {
@@ -135,6 +130,8 @@ mod nameless {
 
     use rustix::fs::{AtFlags, CWD, Mode, OFlags};
     use rustix::io::Errno;
+
+    use super::temporary;
 
     /// `None` where the file system has no such files; the named way then finds the reason, if there is one.
     pub fn open(folder: &Path) -> Option<File> {
@@ -154,8 +151,9 @@ mod nameless {
             Err(error) => return Err(error.into()),
         }
         // linkat cannot replace. So the file has a name of its own for the moment between these two calls.
-        let mut builder = tempfile::Builder::new();
-        let named = builder.prefix(".lrnnet-").make_in(folder, |name| Ok(link_to(name)?))?;
+        // For that moment it is locked, so that no other process takes it for one that was left.
+        let _ = file.try_lock();
+        let named = temporary::builder().make_in(folder, |name| Ok(link_to(name)?))?;
         named.into_temp_path().persist(path).map_err(|failed| failed.error)
     }
 
@@ -246,7 +244,7 @@ mod tests {
             write(&ours, |_| Ok(())).unwrap();
             assert_eq!(mode(&ours), mode(&plain));
         }
-        let named = named_temporary(folder.path()).unwrap();
+        let named = temporary::create(folder.path()).unwrap();
         assert_eq!(mode(named.path()), mode(&plain));
     }
 }
