@@ -12,6 +12,8 @@ use super::{Entry, MAX_FILE, Problem, TensorBytes, check_declared};
 
 /// Bytes the JSON header may have. This network's has some 30 kB.
 const MAX_HEADER: u64 = 1 << 20;
+/// Keys that an object in it may have: one for each tensor, as many as an archive of PyTorch may have entries.
+const MAX_KEYS: usize = 10_000;
 const METADATA: &str = "__metadata__";
 
 /// Reads tensors, in the order of their values, and the free-form metadata.
@@ -82,6 +84,9 @@ impl<'de> Visitor<'de> for UniqueKeys {
                 map.next_value_seed(UniqueKeys)?;
             } else {
                 map.next_value::<IgnoredAny>()?;
+            }
+            if seen.len() == MAX_KEYS {
+                return Err(A::Error::custom(format!("more than {MAX_KEYS} keys; expected at most that")));
             }
             if let Some(key) = seen.replace(key) {
                 return Err(A::Error::custom(format!("`{key}` stands twice")));

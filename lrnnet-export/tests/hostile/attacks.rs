@@ -89,13 +89,13 @@ fn safetensors_files() -> Vec<Attack> {
             "weights",
             "18,000 tensors without values",
             safetensors(&format!("{{{}}}", many.join(",")), &[]),
-            "SafeTensors",
+            "10000 keys",
         ),
         (
             "weights",
             "60,000 metadata",
             safetensors(&format!(r#"{{"__metadata__":{{{}}}}}"#, metadata.join(",")), &[]),
-            "NoTensors",
+            "10000 keys",
         ),
     ]
 }
