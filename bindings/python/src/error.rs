@@ -37,6 +37,16 @@ pub fn of_kind(kind: ErrorKind, text: String) -> PyErr {
     }
 }
 
+/// The exception for arguments that make no sense.
+pub fn argument(text: impl Into<String>) -> PyErr {
+    of_kind(ErrorKind::Argument, text.into())
+}
+
+/// The exception for a word that is none of those expected.
+pub fn unknown(error: &(dyn std::error::Error + 'static)) -> PyErr {
+    exception(ErrorKind::Argument, error)
+}
+
 /// The exception for an error of the libraries, with its causes.
 pub fn exception(kind: ErrorKind, error: &(dyn std::error::Error + 'static)) -> PyErr {
     of_kind(kind, with_causes(error))

@@ -6,10 +6,10 @@ use lrnnet_export::weights::WeightFile;
 use lrnnet_export::{BatchChoice, Calibrated, Choices, Clues, Plan, Samples, SizeChoice, calibrate, find_classes};
 use lrnnet_graph::onnx::Opset;
 use lrnnet_graph::{Classes, Form, Normalization, Precision, UnknownWord};
-use lrnnet_run::{ErrorKind, Size};
+use lrnnet_run::Size;
 use pyo3::prelude::*;
 
-use crate::error::{exception, of_kind};
+use crate::error::{argument, exception, unknown};
 use crate::files::unwritten;
 use crate::log;
 use crate::state_dict;
@@ -116,7 +116,7 @@ pub fn export(
     };
     let settled = choices.settle(&Clues::of(&file)).map_err(|error| exception(error.kind(), &error))?;
     let plan = Plan::in_precision(settled.config, word(precision)?);
-    let opset = opset.map(Opset::new).transpose().map_err(|error| exception(ErrorKind::Argument, &error))?;
+    let opset = opset.map(Opset::new).transpose().map_err(|error| unknown(&error))?;
     let form: Option<Form> = known(form)?;
     let mut plan = Plan { form: form.unwrap_or(plan.form), opset: opset.unwrap_or(plan.opset), verify, ..plan };
     let mut notes: Vec<_> = settled.notes.iter().map(ToString::to_string).collect();
@@ -176,7 +176,7 @@ fn sized(size: SizeArgument) -> PyResult<SizeChoice> {
         SizeArgument::Pair(size) => Ok(SizeChoice::Fixed(size)),
         SizeArgument::Word(word) if word == "dynamic" => Ok(SizeChoice::Dynamic),
         SizeArgument::Word(word) => {
-            let Size { height, width } = word.parse().map_err(|error| exception(ErrorKind::Argument, &error))?;
+            let Size { height, width } = word.parse().map_err(|error| unknown(&error))?;
             Ok(SizeChoice::Fixed([height, width]))
         }
     }
@@ -191,13 +191,9 @@ fn pictures(batch: BatchArgument) -> PyResult<BatchChoice> {
 }
 
 fn word<T: std::str::FromStr<Err = UnknownWord>>(text: &str) -> PyResult<T> {
-    text.parse().map_err(|error| exception(ErrorKind::Argument, &error))
+    text.parse().map_err(|error| unknown(&error))
 }
 
 fn known<T: std::str::FromStr<Err = UnknownWord>>(text: Option<&str>) -> PyResult<Option<T>> {
     text.map(word).transpose()
-}
-
-fn argument(text: &str) -> PyErr {
-    of_kind(ErrorKind::Argument, text.to_owned())
 }

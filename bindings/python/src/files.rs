@@ -8,7 +8,7 @@ use lrnnet_run::{ErrorKind, Size, picture};
 use numpy::{PyArray1, PyArray3, PyArrayMethods, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
-use crate::error::{exception, of_kind};
+use crate::error::{argument, exception, of_kind, unknown};
 
 /// A picture file, or what is in one.
 #[derive(FromPyObject)]
@@ -39,13 +39,13 @@ pub fn write_mask(
     style: &str,
     palette: &[Color],
 ) -> PyResult<()> {
-    let style: MaskStyle = style.parse().map_err(|error| exception(ErrorKind::Argument, &error))?;
+    let style: MaskStyle = style.parse().map_err(|error| unknown(&error))?;
     let &[height, width] = mask.shape() else { unreachable!("an array of two axes has two extents") };
     let size = Size::new(height, width);
     let ids = mask.as_slice()?;
     if let Some(id) = ids.iter().find(|id| usize::from(**id) >= palette.len()) {
         let text = format!("the mask holds class id {id}, but the model has {} classes", palette.len());
-        return Err(of_kind(ErrorKind::Argument, text));
+        return Err(argument(text));
     }
     let write = || lrnnet_run::atomic::write(path, |file| mask::write_ids(size, ids, palette, style, file));
     py.detach(write).map_err(|error| unwritten(path, &error))

@@ -6,12 +6,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lrnnet_graph::Precision;
 use lrnnet_run::engine::EngineOptions;
-use lrnnet_run::{DeviceChoice, ErrorKind, SegmentError, SegmenterBuilder, Size, with_causes};
+use lrnnet_run::{DeviceChoice, SegmentError, SegmenterBuilder, Size, with_causes};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2, PyReadwriteArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::error::{exception, of_building, of_kind};
+use crate::error::{argument, exception, of_building, unknown};
 use crate::files::{self, Source};
 use crate::log;
 use crate::picture::Picture;
@@ -64,7 +64,7 @@ impl Segmenter {
             (Some(Source::Path(path)), None) => builder.model_path(path),
         };
         let one_or_more =
-            |name, count| NonZeroUsize::new(count).ok_or_else(|| argument(&format!("{name} is 0; expected 1 or more")));
+            |name, count| NonZeroUsize::new(count).ok_or_else(|| argument(format!("{name} is 0; expected 1 or more")));
         let threads = threads.map(|threads| one_or_more("threads", threads)).transpose()?;
         let builder = builder.batch(one_or_more("batch", batch)?).engine_options(EngineOptions {
             library,
@@ -244,13 +244,5 @@ fn of_size(mask: Bound<'_, PyArray2<u8>>, size: Size) -> PyResult<Bound<'_, PyAr
         return Ok(mask);
     }
     let (shape, strides) = (mask.shape(), mask.strides());
-    Err(argument(&format!("out has shape {shape:?} and strides {strides:?}; expected a contiguous {expected:?}")))
-}
-
-fn argument(text: &str) -> PyErr {
-    of_kind(ErrorKind::Argument, text.to_owned())
-}
-
-fn unknown(error: &(dyn std::error::Error + 'static)) -> PyErr {
-    exception(ErrorKind::Argument, error)
+    Err(argument(format!("out has shape {shape:?} and strides {strides:?}; expected a contiguous {expected:?}")))
 }
