@@ -1,5 +1,6 @@
 """Which files are checked: a covering set."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class Case:
     head: str = "class-map"
     input: str = "f32-nchw"
     size: str = "72x136"  # what it runs at: 72 x 136 gives regions with padding, and regions of padding alone
-    shape: str = "static"
+    shape: str = "static"  # or "dynamic", or "batch": of a fixed size for any number of pictures
     precision: str = "fp32"
     opset: int = 17
     trained: bool = False
@@ -104,4 +105,19 @@ CASES = [
     Case("a", "dense", "class-map", "u8-nhwc", "64x128", "dynamic", "int8"),
     Case("ss-nbt", "dense", "logits", "f32-nchw", precision="int8"),
     Case("b", "deploy", "both", "f32-nchw", precision="int8", trained=True),
+    Case("c", "deploy", "class-map", "u8-nhwc", shape="batch", trained=True),
+    Case("c", "deploy", "logits-8", size="64x128"),
+    Case("a", "basic", "logits-8"),
+    Case("a", "blocked", "logits"),
 ]
+
+
+def covering(cases: list[Case]) -> list[Case]:
+    """Those in which some choice occurs for the first time, for engines that take long."""
+    seen, chosen = set(), []
+    for case in cases:
+        choices = set(dataclasses.asdict(case).items()) | {(case.precision, case.input), (case.size, case.shape)}
+        if not choices <= seen:
+            chosen.append(case)
+        seen |= choices
+    return chosen

@@ -47,6 +47,7 @@ def export(exporter: Path, case: Case, folder: Path) -> Path:
     command = [exporter, weight_file(case, folder), "-o", path, "--block", block, "--context", context]
     command += ["--classes", "cityscapes" if classes == 19 else "camvid", "--head", case.head, "--input", case.input]
     command += ["--dynamic"] if case.shape == "dynamic" else ["--imgsz", case.size]
+    command += ["--batch", "any"] if case.shape == "batch" else []
     command += ["--half"] if case.precision == "fp16" else []
     command += ["--int8", "--calibration", calibration(case, folder)] if case.precision == "int8" else []
     # Every engine below is compared with PyTorch, which is more than the exporter's own verification does.

@@ -44,7 +44,8 @@ class Golden:
         image = self.picture
         if case.input == "f32-nchw":
             image = ((image.astype(np.float32) / 255 - MEAN) / STD).transpose(2, 0, 1)
-        return np.stack([image] * (2 if case.shape == "dynamic" else 1))
+        batch = np.stack([image] * (1 if case.shape == "static" else 2))
+        return np.ascontiguousarray(batch)  # else the values would go into a file of tensors in another order
 
     def decided(self, tie: float) -> np.ndarray:
         """bool `[h, w]`: pixels whose two largest logits are no near-tie."""
@@ -57,22 +58,34 @@ def upsample(logits8: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.stack([cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR) for plane in logits8])
 
 
-def disagreements(case: Case, golden: Golden, outputs: Outputs) -> Iterator[str]:
-    """How an engine's outputs for one picture differ from PyTorch's, beyond tolerance."""
-    size = golden.classes.shape
+def class_maps(case: Case, golden: Golden, outputs: Outputs) -> dict[str, np.ndarray]:
+    """Each class map that an engine's outputs for one picture give, by what it is made of."""
     maps = {"class_map": outputs["class_map"]} if "class_map" in outputs else {}
     logits = outputs.get("logits8", outputs.get("logits"))
     if logits is not None:
-        expected = golden.logits8 if case.head == "logits-8" else upsample(golden.logits8, size)
-        error = largest_difference(logits, expected)
-        if not error <= LOGITS_TOLERANCE[case.precision]:
-            yield f"logits differ by {error:.1e} of the largest"
-        full_size = upsample(logits, size) if case.head == "logits-8" else logits
+        full_size = upsample(logits, golden.classes.shape) if case.head == "logits-8" else logits
         maps["argmax of the logits"] = full_size.argmax(0)
-    decided = golden.decided(TIE[case.precision])
-    for name, found in maps.items():
-        agreement = (found == golden.classes)[decided].mean()
+    return maps
+
+
+def agreements(case: Case, golden: Golden, outputs: Outputs, slack: float = 1) -> dict[str, float]:
+    """The share of pixels, near-ties aside, in which each class map is PyTorch's."""
+    decided = golden.decided(slack * TIE[case.precision])
+    maps = class_maps(case, golden, outputs)
+    return {name: float((found == golden.classes)[decided].mean()) for name, found in maps.items()}
+
+
+def disagreements(case: Case, golden: Golden, outputs: Outputs, slack: float = 1) -> Iterator[str]:
+    """How an engine's outputs for one picture differ from PyTorch's, beyond `slack` times the tolerances of logits."""
+    logits = outputs.get("logits8", outputs.get("logits"))
+    if logits is not None:
+        expected = golden.logits8 if case.head == "logits-8" else upsample(golden.logits8, golden.classes.shape)
+        error = largest_difference(logits, expected)
+        if not error <= slack * LOGITS_TOLERANCE[case.precision]:
+            yield f"logits differ by {error:.1e} of the largest"
+    found = agreements(case, golden, outputs, slack)
+    for name, agreement in found.items():
         if not agreement >= LEAST_AGREEMENT[case.precision]:
-            yield f"{name}: {100 * agreement:.3f} % of {decided.sum()} pixels agree with PyTorch"
-    if not maps:
+            yield f"{name}: {100 * agreement:.3f} % of the pixels agree with PyTorch"
+    if not found:
         yield f"no class map and no logits among the outputs {sorted(outputs)}"

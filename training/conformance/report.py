@@ -1,11 +1,11 @@
 """What was checked, what went wrong, and what may go wrong."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .cases import CASES, Case
 from .engines import Engine, Outputs, Task
-from .golden import Golden, disagreements
+from .golden import Golden, agreements, disagreements
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,27 @@ def first_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
 
+@dataclass
+class Tally:
+    """What an engine made of the files that it was given."""
+
+    engine: Engine
+    agreed: int = 0
+    refused: int = 0
+    agreement: dict[str, float] = field(default_factory=dict)  # by precision: the least of all files
+
+    def count(self, case: Case, agreement: float) -> None:
+        self.agreed += 1
+        self.agreement[case.precision] = min(agreement, self.agreement.get(case.precision, 1.0))
+
+
 class Report:
     """Counts what was checked and keeps what went wrong."""
 
     def __init__(self, limits: list[Limit]) -> None:
         self.limits = limits
         self.met: set[int] = set()
-        self.passed: dict[str, int] = {}
-        self.refused: dict[str, int] = {}
+        self.tallies: dict[str, Tally] = {}
         self.failures: list[str] = []
 
     def fail(self, case: Case | str, what: str) -> None:
@@ -61,40 +74,43 @@ class Report:
 
     def engine(self, engine: Engine, case: Case, task: Task, golden: Golden) -> None:
         """Runs one engine and holds the outcome against what is listed."""
-        name = engine.name
-        listed = [i for i, limit in enumerate(self.limits) if limit.covers(name, case)]
+        tally = self.tallies.setdefault(engine.name, Tally(engine))
+        listed = [i for i, limit in enumerate(self.limits) if limit.covers(engine.name, case)]
         self.met.update(listed)
+        agreement = 0.0
         try:
-            faults = self.faults(case, engine.run(task), golden)
+            pictures = of_each_picture(engine.run(task))
+            faults = [fault for picture in pictures for fault in disagreements(case, golden, picture, engine.slack)]
+            found = [agreements(case, golden, picture, engine.slack) for picture in pictures]
+            agreement = min(share for shares in found for share in shares.values())
         except Exception as error:
-            faults = [" ".join(str(error).split())]
+            faults = [" ".join(str(error).split()) or type(error).__name__]
         if any(self.limits[i].error in fault for i in listed for fault in faults):
-            self.refused[name] = self.refused.get(name, 0) + 1
+            tally.refused += 1
             return
         for fault in faults:
-            self.fail(case, f"{name}: {fault[:300]}")
+            self.fail(case, f"{engine.name}: {fault[:300]}")
         if faults:
             return
         for i in listed:
-            self.fail(case, f"{name}: works, but docs/compatibility.md lists it: {self.limits[i]}")
+            self.fail(case, f"{engine.name}: works, but docs/compatibility.md lists it: {self.limits[i]}")
         if not listed:
-            self.passed[name] = self.passed.get(name, 0) + 1
-
-    @staticmethod
-    def faults(case: Case, outputs: Outputs, golden: Golden) -> list[str]:
-        """How the pictures of a batch, which is the first axis, differ from PyTorch's."""
-        batch = min(len(output) for output in outputs.values())
-        pictures = [{name: output[i] for name, output in outputs.items()} for i in range(batch)]
-        return [text for picture in pictures for text in disagreements(case, golden, picture)]
+            tally.count(case, agreement)
 
     def finish(self, seconds: float) -> int:
         for i, limit in enumerate(self.limits):
-            if i not in self.met:
+            if limit.engine in self.tallies and i not in self.met:
                 self.fail("docs/compatibility.md", f"no case tests the row {limit}")
         print(f"\n{len(CASES)} files in {seconds:.0f} s")
-        for name in sorted(self.passed | self.refused):
-            print(f"  {name}: {self.passed.get(name, 0)} agree, {self.refused.get(name, 0)} refused as listed")
+        for name, tally in self.tallies.items():
+            print(f"  {name}: {tally.agreed} agree, {tally.refused} refused as listed")
         for failure in self.failures:
             print(f"FAILED {failure}")
         print("conformance: " + (f"{len(self.failures)} failures" if self.failures else "all good"))
         return 1 if self.failures else 0
+
+
+def of_each_picture(outputs: Outputs) -> list[Outputs]:
+    """Outputs of a batch, which is the first axis, as those of its pictures."""
+    batch = min(len(output) for output in outputs.values())
+    return [{name: output[i] for name, output in outputs.items()} for i in range(batch)]

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from agreement import FORMS, agrees
-from conformance.cases import Case
+from conformance import matrix
+from conformance.cases import CASES, Case, covering
 from conformance.engines import Engine, Task
 from conformance.golden import Golden, disagreements, upsample
-from conformance.report import Limit, Report
+from conformance.report import Limit, Report, Tally
 
 CASE = Case("c", head="logits-8", trained=True)
 
@@ -82,7 +83,37 @@ def test_just_what_is_listed_may_fail(limits, error, scale, passed, refused, fai
 
     report = Report(limits)
     task = Task(Path("model.onnx"), golden.feed(CASE), golden.picture)
-    report.engine(Engine("engine", "1.0", run), CASE, task, golden)
-    assert (report.passed.get("engine", 0), report.refused.get("engine", 0)) == (passed, refused)
+    report.engine(Engine("engine", "1.0", "something", run), CASE, task, golden)
+    tally = report.tallies["engine"]
+    assert (tally.agreed, tally.refused) == (passed, refused)
+    assert tally.agreement == ({"fp32": 1.0} if passed else {})
     assert len(report.failures) == len(failures)
     assert all(part in text for part, text in zip(failures, report.failures, strict=True))
+
+
+def tally(version: str = "1.0", agreed: int = 2, **agreement: float) -> Tally:
+    return Tally(Engine("engine", version, "everything", run=None), agreed, 1, agreement)
+
+
+def test_the_table_of_engines_is_what_was_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{matrix.BEGIN}\n{matrix.END}\nafter\n")
+    assert len(list(matrix.faults(page, {"engine": tally()}))) == 1
+    other = Tally(Engine("other", "2.0", "nothing", run=None))
+    matrix.write(page, {"other": other})
+    matrix.write(page, {"engine": tally(fp32=0.999999, int8=0.98)})
+    assert page.read_text().startswith("before\n") and page.read_text().endswith("\nafter\n")
+    assert "| engine | 1.0 | everything | 2 | 1 | 99.999 | | 98.000 |" in page.read_text()
+    same = {"engine": tally(fp32=0.9999, int8=0.99), "other": other}
+    assert not list(matrix.faults(page, same)), "figures are another CPU's matter"
+    for changed in (tally("1.1", fp32=1.0, int8=1.0), tally(agreed=3, fp32=1.0, int8=1.0), tally(fp32=1.0)):
+        assert len(list(matrix.faults(page, {"engine": changed}))) == 1
+
+
+def test_every_choice_is_in_what_slow_engines_are_given() -> None:
+    def choices(cases: list[Case]) -> set[tuple[str, object]]:
+        return {choice for case in cases for choice in dataclasses.asdict(case).items()}
+
+    few = covering(CASES)
+    assert choices(few) == choices(CASES)
+    assert len(few) < 0.6 * len(CASES)

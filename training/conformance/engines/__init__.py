@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..cases import Case
+
 Outputs = dict[str, np.ndarray]  # by the names of the file; the first axis is the batch
 
 
@@ -19,9 +21,21 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Programs:
+    """Programs of this repository that some engines are in."""
+
+    lrnnet_run: Path | None = None
+    segment_opencv: Path | None = None
+
+
+@dataclass(frozen=True)
 class Engine:
     """Something that runs ONNX files."""
 
     name: str
     version: str
+    takes: str  # in words
     run: Callable[[Task], Outputs]
+    slack: float = 1  # times the tolerances of logits, for engines that transform convolutions (Winograd)
+    slow: bool = False  # too slow for every file
+    asks: Callable[[Case], bool] = lambda case: True  # whether it can be given such a file at all

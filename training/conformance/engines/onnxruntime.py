@@ -11,4 +11,4 @@ def run(task: Task) -> Outputs:
     return dict(zip(names, session.run(names, {"image": task.image}), strict=True))
 
 
-ENGINE = Engine("ONNX Runtime", onnxruntime.__version__, run)
+ENGINE = Engine("ONNX Runtime", onnxruntime.__version__, "everything", run)

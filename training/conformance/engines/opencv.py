@@ -19,4 +19,4 @@ def run(task: Task) -> Outputs:
     return forward(task.path, task.image, cv2.dnn.ENGINE_NEW)
 
 
-ENGINE = Engine("OpenCV", cv2.__version__, run)
+ENGINE = Engine("OpenCV", cv2.__version__, "everything but int8 with `u8-nhwc`", run)

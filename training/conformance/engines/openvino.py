@@ -14,4 +14,4 @@ def run(task: Task) -> Outputs:
     return {name: np.array(results[output]) for output in model.outputs for name in output.get_names()}
 
 
-ENGINE = Engine("OpenVINO", openvino.__version__.split("-")[0], run)
+ENGINE = Engine("OpenVINO", openvino.__version__.split("-")[0], "everything", run)

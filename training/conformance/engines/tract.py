@@ -8,11 +8,14 @@ from pathlib import Path
 import cv2
 
 from ..cases import ROOT
-from . import Engine, Outputs, Task
+from . import Engine, Outputs, Programs, Task
 
 
-def engine(runner: Path) -> Engine:
-    return Engine("tract", version(), partial(run, runner))
+def engine(programs: Programs) -> Engine:
+    if programs.lrnnet_run is None:
+        raise ValueError("tract needs --run, the program lrnnet-run")
+    runner = programs.lrnnet_run
+    return Engine("tract", version(), "everything", partial(run, runner))
 
 
 def version() -> str:
