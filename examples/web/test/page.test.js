@@ -231,8 +231,9 @@ test("every control is reached and worked by keyboard", async () => {
 });
 
 test("a picture of the page", { skip: !process.env.LRNNET_SCREENSHOT }, async () => {
-    await page.click("#sample"); // the second run is the faster one
-    await says(/^Segmenting/);
-    await says(/^street.png: /);
+    for (let i = 0; i < 8; i++) {
+        await page.click("#sample"); // the first runs are slower
+        await says(/^street.png: /);
+    }
     await page.screenshot({ path: process.env.LRNNET_SCREENSHOT });
 });
