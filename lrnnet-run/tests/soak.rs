@@ -86,7 +86,7 @@ struct Watched<S> {
 
 impl<S: Sink> Sink for Watched<S> {
     fn write(&mut self, result: &Segmented<'_>) -> Result<ControlFlow<()>, FrameProblem> {
-        if result.number % self.every == 0 {
+        if result.number.is_multiple_of(self.every) {
             self.held.push(Held::now());
         }
         self.sink.write(result)

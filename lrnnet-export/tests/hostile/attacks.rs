@@ -129,7 +129,7 @@ fn pickles() -> Vec<Attack> {
         (
             "weights",
             "500,000 tuples, one in the other",
-            raw(&[b")".repeat(1).as_slice(), &b"\x85".repeat(500_000), b"."].concat()),
+            raw(&[b")".as_slice(), &b"\x85".repeat(500_000), b"."].concat()),
             "NotADictionary",
         ),
         ("weights", "500,000 lists", raw(&[b"]".repeat(500_000).as_slice(), b"."].concat()), "NotADictionary"),

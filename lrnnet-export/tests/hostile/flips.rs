@@ -55,8 +55,8 @@ fn every_prefix_is_an_error_of_the_right_sort() {
 /// Bytes of values: another byte there is another value, and no error. Everything else is structure.
 fn is_value(parser: &str, name: &str, whole: &[u8], at: usize) -> bool {
     let within = |needle: &[u8], length: usize| {
-        let starts = (0..whole.len()).filter(|&i| whole[i..].starts_with(needle));
-        starts.into_iter().any(|start| (start + needle.len()..start + needle.len() + length).contains(&at))
+        let mut starts = (0..whole.len()).filter(|&i| whole[i..].starts_with(needle));
+        starts.any(|start| (start + needle.len()..start + needle.len() + length).contains(&at))
     };
     match (parser, name) {
         ("weights", "small.safetensors") => at >= whole.len() - 28,
