@@ -200,7 +200,7 @@ fn pipelines_keep_every_frame_in_its_order() {
     };
     for round in 0..number("LRNNET_STRESS_ROUNDS", 2_000) {
         let [total, fails, ends, stops] = [random(40), random(80), random(80), random(80)];
-        let paces = [random(4), random(4), random(4)];
+        let (paces, networks) = ([random(4), random(4), random(4)], 1 + random(4) as usize);
         let work = |pace: u64| match pace {
             0 => {}
             1 => std::thread::yield_now(),
@@ -221,10 +221,13 @@ fn pipelines_keep_every_frame_in_its_order() {
                 (*slot, next) = (next, next + 1);
                 Ok(*slot < total)
             },
-            |slot| {
-                work(paces[1]);
-                if *slot == fails { Err("network") } else { Ok(()) }
-            },
+            vec![
+                |slot: &mut u64| {
+                    work(paces[1]);
+                    if *slot == fails { Err("network") } else { Ok(()) }
+                };
+                networks
+            ],
             |number, slot| {
                 work(paces[2]);
                 assert_eq!(number, *slot, "round {round}");
