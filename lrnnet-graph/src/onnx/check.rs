@@ -83,7 +83,7 @@ impl<'p> Checker<'p> {
         let wrong = || GraphError::Port(info.name().to_owned());
         let tensor = info.r#type.as_ref().and_then(|of| of.tensor_type.as_ref()).ok_or_else(wrong)?;
         let element = tensor.elem_type.and_then(ElementType::of_onnx).ok_or_else(wrong)?;
-        let shape = tensor.shape.as_ref().and_then(input_shape).filter(|shape| is_modest(shape)).ok_or_else(wrong)?;
+        let shape = tensor.shape.as_ref().and_then(input_shape).filter(is_modest).ok_or_else(wrong)?;
         self.add(info.name(), shape, element)
     }
 
