@@ -47,6 +47,16 @@ impl Held {
         let files = fs::read_dir("/proc/self/fd").unwrap().count();
         Self { memory: of("VmRSS:") as f64, threads: of("Threads:"), files }
     }
+
+    /// What is held once threads that were told to end have had time for it: no more than `before`, or what stays.
+    fn settled(before: Self) -> Self {
+        let look = |_| {
+            std::thread::sleep(Duration::from_millis(20));
+            Self::now()
+        };
+        let is_less = |held: &Self| held.threads <= before.threads && held.files <= before.files;
+        (0..500).map(look).find(is_less).unwrap_or_else(Self::now)
+    }
 }
 
 /// KiB by which memory grows for each step, by least squares.
@@ -128,7 +138,7 @@ fn a_stream_without_end_holds_no_more_than_at_its_beginning() {
         "{frames} frames in {:.1?}: {per_100_000:.1} KiB for each 100,000; {first:?} to {last:?}",
         summary.elapsed
     );
-    assert_eq!((first.threads, first.files), (last.threads, last.files));
+    assert!(last.threads <= first.threads && last.files <= first.files, "{first:?}, {last:?}");
     // Over few frames a slope says nothing, and what is held does.
     let grown = last.memory - first.memory;
     assert!(per_100_000 < 1024.0 || grown < 256.0, "{per_100_000:.0} KiB for each 100,000 frames, {grown} KiB in all");
@@ -154,9 +164,9 @@ fn engines_that_are_closed_leave_nothing() {
     for device in [Device::TRACT, Device::CPU] {
         let held = open_and_close(device, number("LRNNET_SOAK_OPENS", 12));
         let steady = &held[held.len() / 3..];
-        let (first, last) = (steady[0], steady[steady.len() - 1]);
+        let (first, last) = (steady[0], Held::settled(steady[0]));
         println!("{device}: {} times, {:.1} KiB each; {first:?} to {last:?}", held.len(), slope(steady));
-        assert_eq!((first.threads, first.files), (last.threads, last.files), "{device}");
+        assert!(last.threads <= first.threads && last.files <= first.files, "{device}: {first:?}, {last:?}");
         let grown = last.memory - first.memory;
         assert!(slope(steady) < 16.0 || grown < 8192.0, "{device}: {grown} KiB in {} times", steady.len());
     }
