@@ -52,7 +52,8 @@ mod tests {
     #[test]
     fn a_panic_becomes_an_error_and_the_next_file_is_decoded() {
         let at = std::hint::black_box(3);
-        let panics: [(fn(usize) -> u8, &str); 3] = [
+        type Case = (fn(usize) -> u8, &'static str);
+        let panics: [Case; 3] = [
             (|at| [1, 2, 3][at], "index out of bounds: the len is 3 but the index is 3"),
             (|_| panic!("written out"), "written out"),
             (|at| panic::panic_any(at), "no message"),

@@ -186,7 +186,7 @@ fn pictures(batch: BatchArgument) -> PyResult<BatchChoice> {
     match batch {
         BatchArgument::Number(number) => Ok(BatchChoice::Fixed(number)),
         BatchArgument::Word(word) if word == "any" => Ok(BatchChoice::Free),
-        BatchArgument::Word(word) => Err(argument(&format!("batch is `{word}`; expected a number or \"any\""))),
+        BatchArgument::Word(word) => Err(argument(format!("batch is `{word}`; expected a number or \"any\""))),
     }
 }
 
