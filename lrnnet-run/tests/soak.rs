@@ -6,6 +6,7 @@
 #![allow(missing_docs)]
 #![cfg(target_os = "linux")]
 
+mod made;
 mod red;
 
 use std::fs::{self, File};
@@ -20,6 +21,7 @@ use lrnnet_run::stream::{
     self, FrameProblem, Look, Options, Painter, Patient, Segmented, Sink, Stop, StreamInfo, Y4mSink, Y4mSource,
 };
 use lrnnet_run::{Device, Segmenter, selftest};
+use made::Video;
 use red::{INPUT, RedEngine, model};
 
 static TURN: Mutex<()> = Mutex::new(());
@@ -67,26 +69,6 @@ fn slope(samples: &[Held]) -> f64 {
     over / samples.iter().enumerate().map(|(i, _)| (i as f64 - x).powi(2)).sum::<f64>()
 }
 
-/// y4m frames, made as they are read.
-struct Video {
-    frame: Vec<u8>,
-    left: u64,
-    at: usize,
-}
-
-impl Read for Video {
-    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        if self.at == self.frame.len() && self.left > 0 {
-            (self.at, self.left) = (0, self.left - 1);
-        }
-        let bytes = &self.frame[self.at..];
-        let taken = bytes.len().min(out.len());
-        out[..taken].copy_from_slice(&bytes[..taken]);
-        self.at += taken;
-        Ok(taken)
-    }
-}
-
 /// Writes on, and looks at the process every so many frames.
 struct Watched<S> {
     sink: S,
@@ -118,7 +100,7 @@ fn a_stream_without_end_holds_no_more_than_at_its_beginning() {
     let (width, height) = (32, 16);
     let frame = [&b"FRAME\n"[..], &vec![126; width * height], &vec![128; width * height / 2]].concat();
     let header = format!("YUV4MPEG2 W{width} H{height} C420jpeg\n");
-    let video = Video { at: frame.len(), frame, left: frames };
+    let video = Video::new(frame, frames);
     let reader = Patient::new(std::io::Cursor::new(header).chain(video), Duration::from_secs(60), Stop::default());
     let mut source = Y4mSource::new(BufReader::new(reader)).unwrap();
     let y4m = Y4mSink::new(

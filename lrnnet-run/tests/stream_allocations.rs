@@ -2,6 +2,7 @@
 //! this test is alone in it.
 #![allow(missing_docs)]
 
+mod made;
 mod red;
 
 use std::alloc::System;
@@ -14,6 +15,7 @@ use lrnnet_run::Segmenter;
 use lrnnet_run::stream::{
     self, FrameProblem, Look, Options, Painter, Patient, Segmented, Sink, Stop, StreamInfo, Y4mSink, Y4mSource,
 };
+use made::Video;
 use red::{INPUT, RedEngine, class_of, model};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
@@ -31,26 +33,6 @@ const THREADS: usize = 4;
 fn allocations() -> usize {
     let stats = COUNTER.stats();
     stats.allocations + stats.reallocations
-}
-
-/// y4m in colour, made as it is read.
-struct Video {
-    frame: Vec<u8>,
-    left: u64,
-    at: usize,
-}
-
-impl Read for Video {
-    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        if self.at == self.frame.len() && self.left > 0 {
-            (self.at, self.left) = (0, self.left - 1);
-        }
-        let bytes = &self.frame[self.at..];
-        let taken = bytes.len().min(out.len());
-        out[..taken].copy_from_slice(&bytes[..taken]);
-        self.at += taken;
-        Ok(taken)
-    }
 }
 
 /// Takes down how many allocations there were at each frame.
@@ -81,7 +63,7 @@ fn a_frame_costs_no_allocation_in_any_thread() {
     {
         let mut segmenters: Vec<_> = std::iter::repeat_with(segmenter).take(networks).collect();
         let header = format!("YUV4MPEG2 W{} H{} C420jpeg\n", INPUT.width, INPUT.height);
-        let video = Video { at: frame.len(), frame: frame.clone(), left: FRAMES };
+        let video = Video::new(frame.clone(), FRAMES);
         let reader = Patient::new(std::io::Cursor::new(header).chain(video), Duration::from_secs(60), Stop::default());
         let mut source = Y4mSource::new(BufReader::new(reader)).unwrap();
         let mut out = Vec::with_capacity((FRAMES as usize + 1) * (3 * area + 100));
