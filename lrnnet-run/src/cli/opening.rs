@@ -25,8 +25,12 @@ pub fn open(builder: SegmenterBuilder, volume: Volume) -> Result<Segmenter, Fail
     Ok(segmenter)
 }
 
-/// The same with as many segmenters side by side as give the most pictures a second.
-pub fn open_side_by_side(builder: SegmenterBuilder, volume: Volume) -> Result<Vec<Segmenter>, Failure> {
+/// The same with one segmenter, which is done with a picture soonest, or with as many `side_by_side` as give the most
+/// pictures a second.
+pub fn open_networks(builder: SegmenterBuilder, volume: Volume, side_by_side: bool) -> Result<Vec<Segmenter>, Failure> {
+    if !side_by_side {
+        return open(builder, volume).map(|segmenter| vec![segmenter]);
+    }
     let segmenters = built(builder, volume, SegmenterBuilder::build_side_by_side)?;
     say_how(&segmenters[0], segmenters.len(), volume);
     Ok(segmenters)

@@ -12,12 +12,12 @@ use lrnnet_run::{Metadata, Segmentation, Segmenter, atomic, mask, picture};
 
 use super::args::PredictArgs;
 use super::failure::Failure;
-use super::opening::{open, open_side_by_side};
+use super::opening::open_networks;
 use super::report::{Report, Voice};
 use super::sources::{self, Job, Source, Target};
 use super::stream::{self, Input};
 
-/// Pictures for which networks side by side are worth loading.
+/// Pictures for which networks side by side are worth loading: one takes as long as it saves on a few pictures.
 const MANY: usize = 16;
 
 /// Segments the pictures or the stream that `args` name.
@@ -40,7 +40,7 @@ struct Work<'j> {
 /// written while the network runs.
 fn pictures(args: &PredictArgs, stdin: Vec<u8>) -> Result<(), Failure> {
     let jobs = sources::plan(args).map_err(Failure::Usage)?;
-    let mut segmenters = networks(args, jobs.len())?;
+    let mut segmenters = open_networks(args.engine.builder(), args.volume(), jobs.len() >= MANY)?;
     let metadata = segmenters[0].metadata().clone();
     let mut report = Report::new(Voice::new(args, jobs.len()));
     let (mut waiting, mut stdin) = (jobs.iter(), Some(stdin));
@@ -60,12 +60,6 @@ fn pictures(args: &PredictArgs, stdin: Vec<u8>) -> Result<(), Failure> {
         Some(failed) => Err(failed.error),
         None => report.finish(&segmenters[0], args.json.as_deref()),
     }
-}
-
-/// A further network takes as long to load as it saves on a few pictures.
-fn networks(args: &PredictArgs, pictures: usize) -> Result<Vec<Segmenter>, Failure> {
-    let (builder, volume) = (args.engine.builder(), args.volume());
-    if pictures < MANY { Ok(vec![open(builder, volume)?]) } else { open_side_by_side(builder, volume) }
 }
 
 fn read(source: &Source, stdin: &mut Option<Vec<u8>>) -> Result<RgbImage> {

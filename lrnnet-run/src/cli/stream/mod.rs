@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use lrnnet_run::Segmenter;
 use lrnnet_run::stream::{self, Options, Stage, Stop, StreamInfo};
 use signal_hook::consts::SIGINT;
 use signal_hook::flag;
@@ -28,7 +27,7 @@ use self::plan::Format;
 pub use self::plan::{Input, Plan, input};
 use super::args::{PredictArgs, StreamArgs};
 use super::failure::Failure;
-use super::opening::{Volume, open, open_side_by_side, spinner};
+use super::opening::{Volume, open_networks, spinner};
 
 /// Segments the frames of a stream.
 pub fn run(args: &PredictArgs, plan: Plan) -> Result<(), Failure> {
@@ -44,7 +43,8 @@ pub fn run(args: &PredictArgs, plan: Plan) -> Result<(), Failure> {
         true => ffmpeg::has_encoder("libx264").map_err(|error| of_source(error.into()))?,
         false => false,
     };
-    let mut segmenters = networks(args, plan.feed.live)?;
+    // Of a recording, as many frames a second as can be; of a live source, each as soon as can be.
+    let mut segmenters = open_networks(args.engine.builder(), args.volume(), !plan.feed.live)?;
     let mut source = plan.feed.open(probe.as_ref(), args.stream.fps, timeout, &stop).map_err(of_source)?;
     let info = StreamInfo { rate: args.stream.fps.or(source.info().rate), ..source.info() };
     let recipe = Recipe { info, live: plan.feed.live, audio: audio(&plan, probe), stop: stop.clone(), h264 };
@@ -76,12 +76,6 @@ pub fn run(args: &PredictArgs, plan: Plan) -> Result<(), Failure> {
         None if interrupted => Err(Failure::Interrupted),
         None => Ok(()),
     }
-}
-
-/// Of a recording, as many frames a second as can be; of a live source, each as soon as can be.
-fn networks(args: &PredictArgs, live: bool) -> Result<Vec<Segmenter>, Failure> {
-    let (builder, volume) = (args.engine.builder(), args.volume());
-    if live { Ok(vec![open(builder, volume)?]) } else { open_side_by_side(builder, volume) }
 }
 
 fn of_stream(error: stream::StreamError, plan: &Plan) -> anyhow::Error {
