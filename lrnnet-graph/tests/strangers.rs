@@ -68,8 +68,24 @@ fn set_integers(tensor: &mut TensorProto, values: &[i64]) {
     tensor.raw_data = Some(values.iter().flat_map(|value| value.to_le_bytes()).collect());
 }
 
+fn set_floats(tensor: &mut TensorProto, values: &[f32]) {
+    tensor.dims = vec![values.len() as i64];
+    tensor.raw_data = Some(values.iter().flat_map(|value| value.to_le_bytes()).collect());
+}
+
 fn set_first(tensor: &mut TensorProto, value: f32) {
     tensor.raw_data.as_mut().unwrap()[..4].copy_from_slice(&value.to_le_bytes());
+}
+
+/// A constant more, which no node takes.
+fn add_constant(graph: &mut GraphProto, data_type: i32, dims: &[i64], bytes: &[u8]) {
+    graph.initializer.push(TensorProto {
+        data_type: Some(data_type),
+        dims: dims.to_vec(),
+        name: Some("more".into()),
+        raw_data: Some(bytes.to_vec()),
+        ..Default::default()
+    });
 }
 
 fn extents(info: &mut ValueInfoProto) -> Vec<&mut DimensionValue> {
@@ -93,6 +109,7 @@ fn a_change_of_the_graph_is_refused_by_the_name_of_what_changed() {
         ("no result", |g| node(g, "Relu").output.clear(), "0 results"),
         ("result twice", |g| g.node[1].output = g.node[0].output.clone(), "stands for two values"),
         ("result without a name", |g| g.node[0].output[0].clear(), "name \"\""),
+        ("the longest name", |g| g.node[0].output[0] = "n".repeat(512), "is made by nothing before it"),
         ("a long name", |g| g.node[0].output[0] = "n".repeat(513), "longer than any"),
         ("constant twice", |g| g.initializer.push(g.initializer[0].clone()), "stands for two values"),
         ("input as constant", |g| g.initializer[0].name = Some("image".into()), "\"image\""),
@@ -114,6 +131,10 @@ fn a_change_of_the_graph_is_refused_by_the_name_of_what_changed() {
         ("stride", |g| attribute(g, "Conv", "strides").ints = vec![0, 0], "`strides`"),
         ("two strides", |g| attribute(g, "Conv", "strides").ints[0] = 1, "strides"),
         ("kernel", |g| attribute(g, "Conv", "kernel_shape").ints = vec![65, 65], "`kernel_shape`"),
+        ("the largest kernel", |g| attribute(g, "Conv", "kernel_shape").ints = vec![64, 64], "`pads`"),
+        ("no kernel", |g| attribute(g, "Conv", "kernel_shape").ints = vec![0, 3], "`kernel_shape`"),
+        ("groups", |g| attribute(g, "Conv", "group").i = Some(16_385), "`group or strides`"),
+        ("the most groups", |g| attribute(g, "Conv", "group").i = Some(16_384), "its operands do not fit"),
         ("dilation", |g| attribute(g, "Conv", "dilations").ints = vec![1, 1, 1], "`dilations`"),
         ("pool", |g| attribute(g, "MaxPool", "strides").ints[1] = 1, "`strides`"),
         ("axis", |g| attribute(g, "Concat", "axis").i = Some(9), "no fixed extent to join"),
@@ -121,13 +142,24 @@ fn a_change_of_the_graph_is_refused_by_the_name_of_what_changed() {
         ("no such channel", |g| set_integers(constant(g, "Gather", 1), &[1000]), "no channel 1000"),
         ("negative channel", |g| set_integers(constant(g, "Gather", 1), &[-1]), "not the constant"),
         ("slice axis", |g| set_integers(constant(g, "Slice", 3), &[2]), "not the constant"),
+        ("far channel", |g| set_integers(constant(g, "Gather", 1), &[16_385]), "not the constant"),
+        ("farthest channel", |g| set_integers(constant(g, "Gather", 1), &[16_384]), "no channel 16384"),
         ("slice end", |g| set_integers(constant(g, "Slice", 2), &[10_000]), "no channels"),
         ("reshape", |g| set_integers(constant(g, "Reshape", 1), &[7, -1]), "its operands do not fit"),
+        ("reshape by far", |g| set_integers(constant(g, "Reshape", 1), &[(1 << 31) + 1]), "not the constant"),
+        ("largest reshape", |g| set_integers(constant(g, "Reshape", 1), &[1 << 31]), "its operands do not fit"),
         ("huge reshape", |g| set_integers(constant(g, "Reshape", 1), &[1 << 31; 4]), "larger than any"),
         ("reshape by a value", |g| node(g, "Reshape").input[1] = "image".into(), "`image` is not the constant"),
         ("permutation", |g| attribute(g, "Transpose", "perm").ints[0] = 1, "each axis once"),
         ("resize mode", |g| attribute(g, "Resize", "mode").s = Some(b"cubic".to_vec()), "`mode`"),
         ("resize by a million", |g| set_first(constant(g, "Resize", 2), 1e6), "not the constant"),
+        ("resize by 65", |g| set_floats(constant(g, "Resize", 2), &[1.0, 1.0, 65.0, 65.0]), "not the constant"),
+        ("resize by 64", |g| set_floats(constant(g, "Resize", 2), &[1.0, 1.0, 64.0, 64.0]), "`logits` has a shape"),
+        ("resize by parts", |g| set_floats(constant(g, "Resize", 2), &[1.0, 1.0, 1.5, 1.5]), "not the constant"),
+        ("resize rows", |g| set_floats(constant(g, "Resize", 2), &[1.0, 1.0, 4.0, 8.0]), "not the constant"),
+        ("resize pictures", |g| set_floats(constant(g, "Resize", 2), &[2.0, 1.0, 8.0, 8.0]), "not the constant"),
+        ("resize channels", |g| set_floats(constant(g, "Resize", 2), &[1.0, 2.0, 8.0, 8.0]), "not the constant"),
+        ("resize to less", |g| set_floats(constant(g, "Resize", 2), &[1.0, 1.0, 0.0, 0.0]), "not the constant"),
         ("crop", |g| node(g, "Resize").input[1] = "i64:1".into(), "not the constant"),
         ("arg max", |g| attribute(g, "ArgMax", "axis").i = Some(2), "`axis`"),
         ("type", |g| attribute(g, "Cast", "to").i = Some(8), "`to`"),
@@ -155,6 +187,11 @@ fn a_change_of_the_graph_is_refused_by_the_name_of_what_changed() {
         ("no bytes", |g| g.initializer[0].raw_data = None, "more or fewer bytes"),
         ("no number", |g| set_first(constant(g, "Conv", 1), f32::NAN), "NaN or infinity"),
         ("infinity", |g| set_first(constant(g, "Conv", 1), f32::INFINITY), "NaN or infinity"),
+        ("a scalar that is no number", |g| add_constant(g, 1, &[], &f32::NAN.to_le_bytes()), "NaN or infinity"),
+        ("a half that is no number", |g| add_constant(g, 10, &[], &[0x00, 0x7E]), "NaN or infinity"),
+        ("the fill of a maximum", |g| add_constant(g, 10, &[], &[0x00, 0xFC]), "accepted"),
+        ("fills in a row", |g| add_constant(g, 10, &[1], &[0x00, 0xFC]), "NaN or infinity"),
+        ("as many axes as may be", |g| add_constant(g, 3, &[1; 8], &[1]), "accepted"),
         ("stated type", |g| g.value_info[0].r#type = g.value_info[1].r#type.clone(), "not the one that its operator"),
         ("unstated", |g| drop(g.value_info.pop()), "not the one that its operator makes"),
         ("stated twice", |g| g.value_info.push(g.value_info[0].clone()), "not the one that its operator makes"),
@@ -163,6 +200,8 @@ fn a_change_of_the_graph_is_refused_by_the_name_of_what_changed() {
         ("input's shape", |g| *extents(&mut g.input[0])[1] = DimensionValue::Value(1 << 40), "`image` has a shape"),
         ("empty input", |g| *extents(&mut g.input[0])[0] = DimensionValue::Value(0), "`image` has a shape"),
         ("input's symbol", |g| *extents(&mut g.input[0])[0] = DimensionValue::Param("n".into()), "`image` has a shape"),
+        ("the most nodes", |g| g.node.resize(10_000, NodeProto::default()), "0 results"),
+        ("the most constants", |g| g.initializer.resize(10_000, TensorProto::default()), "is of a type"),
         (
             "many nodes",
             |g| (0..10_001).for_each(|_| g.node.push(NodeProto::default())),
@@ -188,9 +227,11 @@ fn a_change_of_the_graph_is_refused_by_the_name_of_what_changed() {
 #[test]
 fn statistics_of_a_plain_file_are_checked_too() {
     let bytes = onnx(&model(settings(SIZE)), 17);
-    let changes: [(Change, &str); 3] = [
+    let changes: [(Change, &str); 5] = [
         (|g| attribute(g, "BatchNormalization", "epsilon").f = Some(f32::NAN), "`epsilon`"),
         (|g| attribute(g, "BatchNormalization", "epsilon").f = Some(-1.0), "`epsilon`"),
+        (|g| attribute(g, "BatchNormalization", "epsilon").f = Some(0.0), "`epsilon`"),
+        (|g| attribute(g, "BatchNormalization", "epsilon").f = Some(f32::INFINITY), "`epsilon`"),
         (|g| drop(node(g, "BatchNormalization").input.pop()), "4 operands"),
     ];
     for (change, expected) in changes {
@@ -198,6 +239,35 @@ fn statistics_of_a_plain_file_are_checked_too() {
         change(proto.graph.as_mut().unwrap());
         let found = verdict(&proto.encode_to_vec());
         assert!(found.contains(expected), "{found}; expected {expected}");
+    }
+}
+
+/// A scale for each channel has an axis, and a scale for all has none.
+#[test]
+fn scales_of_an_int8_file_and_their_axes_go_together() {
+    let float = model(settings(SIZE)).rewrite(Form::DEPLOY).unwrap();
+    let ranges = float.calibration_points().into_iter().map(|name| (name.to_owned(), [-1.0, 3.0])).collect();
+    let bytes = onnx(&float.to_int8(&ranges).unwrap(), 17);
+    assert_eq!(verdict(&bytes), "accepted");
+    let dequantize = |graph: &mut GraphProto, by_channel: bool, axis: Option<i64>| {
+        let nodes = graph.node.iter_mut().filter(|node| node.op_type() == "DequantizeLinear");
+        let node = nodes.into_iter().find(|node| node.attribute.is_empty() != by_channel).unwrap();
+        let attribute =
+            |axis| AttributeProto { name: Some("axis".into()), i: Some(axis), r#type: Some(2), ..Default::default() };
+        node.attribute = axis.map(attribute).into_iter().collect();
+    };
+    let cases = [
+        (true, Some(0), "accepted"),
+        (true, None, "`axis`"),
+        (true, Some(1), "`axis`"),
+        (false, None, "accepted"),
+        (false, Some(0), "`axis`"),
+    ];
+    for (by_channel, axis, expected) in cases {
+        let mut proto = ModelProto::decode(bytes.as_slice()).unwrap();
+        dequantize(proto.graph.as_mut().unwrap(), by_channel, axis);
+        let found = verdict(&proto.encode_to_vec());
+        assert!(found.contains(expected), "{by_channel} {axis:?}: {found}; expected {expected}");
     }
 }
 
