@@ -9,7 +9,7 @@ use std::time::Instant;
 /// `LRNNET_KILLS=1000 cargo test --test kills` takes some minutes.
 #[test]
 fn a_kill_at_any_moment_leaves_the_old_file_or_the_whole_new_one() {
-    let kills = std::env::var("LRNNET_KILLS").ok().and_then(|number| number.parse().ok()).unwrap_or(12u32);
+    let kills = std::env::var("LRNNET_KILLS").map_or(12u32, |number| number.parse().expect("a number of kills"));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.onnx");
     let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/lrnnet-c-camvid.safetensors");

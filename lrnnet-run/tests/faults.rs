@@ -153,7 +153,7 @@ fn a_full_disk_is_said_and_leaves_old_files_and_whole_ones() {
 
 /// How often programs are killed: a few times, or as often as asked for.
 fn kills() -> u64 {
-    std::env::var("LRNNET_KILLS").ok().and_then(|number| number.parse().ok()).unwrap_or(12)
+    std::env::var("LRNNET_KILLS").map_or(12, |number| number.parse().expect("a number of kills"))
 }
 
 /// `LRNNET_KILLS=1000 cargo test --test faults kill` takes some minutes.
