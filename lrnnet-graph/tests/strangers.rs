@@ -250,8 +250,9 @@ fn scales_of_an_int8_file_and_their_axes_go_together() {
     let bytes = onnx(&float.to_int8(&ranges).unwrap(), 17);
     assert_eq!(verdict(&bytes), "accepted");
     let dequantize = |graph: &mut GraphProto, by_channel: bool, axis: Option<i64>| {
-        let nodes = graph.node.iter_mut().filter(|node| node.op_type() == "DequantizeLinear");
-        let node = nodes.into_iter().find(|node| node.attribute.is_empty() != by_channel).unwrap();
+        let is_meant =
+            |node: &&mut NodeProto| node.op_type() == "DequantizeLinear" && node.attribute.is_empty() != by_channel;
+        let node = graph.node.iter_mut().find(is_meant).unwrap();
         let attribute =
             |axis| AttributeProto { name: Some("axis".into()), i: Some(axis), r#type: Some(2), ..Default::default() };
         node.attribute = axis.map(attribute).into_iter().collect();
