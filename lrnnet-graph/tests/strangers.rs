@@ -5,7 +5,9 @@ use lrnnet_graph::onnx::proto::{
     AttributeProto, DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto,
 };
 use lrnnet_graph::onnx::{ModelFile, Opset};
-use lrnnet_graph::{Config, Form, Head, InputKind, InputSize, Model, Network, Origin, Settings, synthetic};
+use lrnnet_graph::{
+    Block, Config, Context, Form, Head, InputKind, InputSize, Model, Network, Origin, Settings, synthetic,
+};
 use prost::Message;
 
 fn model(settings: Settings) -> Model {
@@ -43,6 +45,21 @@ fn what_is_written_is_accepted_in_every_form_and_opset() {
             for opset in Opset::MIN..=Opset::MAX {
                 for (what, model) in [("float32", &model), ("float16", &half)] {
                     assert_eq!(verdict(&onnx(model, opset)), "accepted", "{size:?} {form} {what} opset {opset}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_network_of_the_paper_is_accepted() {
+    let contexts = ["none", "svn:8,4", "max:8", "mean:8", "nonlocal"].map(|word| word.parse::<Context>().unwrap());
+    for block in [Block::Fcb, Block::SsNbt, Block::NonBt1d] {
+        for context in &contexts {
+            let plain = model(Settings { block, context: context.clone(), ..settings(SIZE) });
+            for model in [&plain, &plain.rewrite(Form::DEPLOY).unwrap()] {
+                for opset in [Opset::MIN, Opset::MAX] {
+                    assert_eq!(verdict(&onnx(model, opset)), "accepted", "{block} {context} opset {opset}");
                 }
             }
         }
@@ -141,6 +158,15 @@ fn a_change_of_the_graph_is_refused_by_the_name_of_what_changed() {
         ("gather axis", |g| attribute(g, "Gather", "axis").i = Some(2), "`axis`"),
         ("no such channel", |g| set_integers(constant(g, "Gather", 1), &[1000]), "no channel 1000"),
         ("negative channel", |g| set_integers(constant(g, "Gather", 1), &[-1]), "not the constant"),
+        (
+            "indices of four bytes",
+            |g| {
+                let indices = constant(g, "Gather", 1);
+                (indices.data_type, indices.dims[0]) = (Some(6), 2 * indices.dims[0]);
+            },
+            "not the constant",
+        ),
+        ("indices in a table", |g| constant(g, "Gather", 1).dims.insert(0, 1), "not the constant"),
         ("slice axis", |g| set_integers(constant(g, "Slice", 3), &[2]), "not the constant"),
         ("far channel", |g| set_integers(constant(g, "Gather", 1), &[16_385]), "not the constant"),
         ("farthest channel", |g| set_integers(constant(g, "Gather", 1), &[16_384]), "no channel 16384"),
@@ -164,6 +190,7 @@ fn a_change_of_the_graph_is_refused_by_the_name_of_what_changed() {
         ("arg max", |g| attribute(g, "ArgMax", "axis").i = Some(2), "`axis`"),
         ("type", |g| attribute(g, "Cast", "to").i = Some(8), "`to`"),
         ("huge fill", |g| set_integers(constant(g, "Pad", 1), &[0, 0, 0, 0, 0, 0, 1 << 20, 0]), "not the constant"),
+        ("fills in a row", |g| constant(g, "Pad", 2).dims = vec![1], "not the constant"),
         ("fill on top", |g| set_integers(constant(g, "Pad", 1), &[0, 0, 1, 0, 0, 0, 0, 0]), "not the constant"),
         ("kept axis", |g| attribute(g, "ReduceSum", "keepdims").i = Some(0), "`keepdims`"),
         (
@@ -190,7 +217,7 @@ fn a_change_of_the_graph_is_refused_by_the_name_of_what_changed() {
         ("a scalar that is no number", |g| add_constant(g, 1, &[], &f32::NAN.to_le_bytes()), "NaN or infinity"),
         ("a half that is no number", |g| add_constant(g, 10, &[], &[0x00, 0x7E]), "NaN or infinity"),
         ("the fill of a maximum", |g| add_constant(g, 10, &[], &[0x00, 0xFC]), "accepted"),
-        ("fills in a row", |g| add_constant(g, 10, &[1], &[0x00, 0xFC]), "NaN or infinity"),
+        ("least numbers in a row", |g| add_constant(g, 10, &[1], &[0x00, 0xFC]), "NaN or infinity"),
         ("as many axes as may be", |g| add_constant(g, 3, &[1; 8], &[1]), "accepted"),
         ("stated type", |g| g.value_info[0].r#type = g.value_info[1].r#type.clone(), "not the one that its operator"),
         ("unstated", |g| drop(g.value_info.pop()), "not the one that its operator makes"),

@@ -136,7 +136,16 @@ mod tests {
         }
         let (group, bytes) = ([3 << 3 | 3, 0x08, 0x01, 3 << 3 | 4], [0x09, 0, 0, 0, 0, 0, 0, 0, 0, 0x0D, 0, 0, 0, 0]);
         assert!(is_modest(&group));
+        assert!(is_modest(&[0x02, 0x00].repeat(MAX_FIELDS)), "no field has the number zero");
         assert!(!is_modest(&bytes.repeat(MAX_FIELDS / 2)), "fixed widths are skipped");
         assert!(is_modest(&bytes.repeat(MAX_FIELDS / 2 - 1)));
+        assert!(!is_modest(&[&group, bytes.repeat(MAX_FIELDS / 2).as_slice()].concat()), "a group is no end");
+    }
+
+    /// Whatever the bytes of a constant look like. Their length, 400,000, has low bits of zero, and takes several bytes.
+    #[test]
+    fn values_do_not_count() {
+        let constant = nested(5, &nested(9, &[8, 0].repeat(2 * MAX_FIELDS)));
+        assert!(is_modest(&nested(7, &constant)));
     }
 }
