@@ -55,11 +55,12 @@ fn what_is_written_is_accepted_in_every_form_and_opset() {
 fn every_network_of_the_paper_is_accepted() {
     let contexts = ["none", "svn:8,4", "max:8", "mean:8", "nonlocal"].map(|word| word.parse::<Context>().unwrap());
     for block in [Block::Fcb, Block::SsNbt, Block::NonBt1d] {
-        for context in &contexts {
-            let plain = model(Settings { block, context: context.clone(), ..settings(SIZE) });
+        for (context, size) in contexts.iter().flat_map(|context| [(context, SIZE), (context, InputSize::Dynamic)]) {
+            let plain = model(Settings { block, context: context.clone(), ..settings(size) });
             for model in [&plain, &plain.rewrite(Form::DEPLOY).unwrap()] {
                 for opset in [Opset::MIN, Opset::MAX] {
-                    assert_eq!(verdict(&onnx(model, opset)), "accepted", "{block} {context} opset {opset}");
+                    let case = format!("{block} {context} {size:?} opset {opset}");
+                    assert_eq!(verdict(&onnx(model, opset)), "accepted", "{case}");
                 }
             }
         }
