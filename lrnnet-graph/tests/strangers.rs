@@ -102,7 +102,6 @@ fn add_constant(graph: &mut GraphProto, data_type: i32, dims: &[i64], bytes: &[u
         dims: dims.to_vec(),
         name: Some("more".into()),
         raw_data: Some(bytes.to_vec()),
-        ..Default::default()
     });
 }
 
