@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use lrnnet_run::stream::{Options, pipeline};
 
-/// A frame that was lost, came twice or out of its order shows, and so does a pipeline that waits for itself: the test then does not end.
+/// A frame that was lost, came twice or out of its order shows. A pipeline that waits for itself does as well: the test then
+/// does not end.
 #[test]
 fn pipelines_keep_every_frame_in_its_order() {
     let rounds =
