@@ -6,7 +6,8 @@ use lrnnet_graph::onnx::proto::{
 };
 use lrnnet_graph::onnx::{ModelFile, Opset};
 use lrnnet_graph::{
-    Block, Config, Context, Form, Head, InputKind, InputSize, Model, Network, Origin, Settings, synthetic,
+    Block, Config, Context, Form, Head, InputKind, InputSize, Model, Network, Origin, SelfTestRecord, Settings,
+    synthetic,
 };
 use prost::Message;
 
@@ -390,6 +391,14 @@ fn a_file_cannot_ask_for_many_times_its_size() {
 }
 
 #[test]
+fn a_file_has_at_most_64_mib() {
+    for (bytes, too_large) in [(64 << 20, false), ((64 << 20) + 1, true)] {
+        let found = verdict(&vec![0; bytes]);
+        assert_eq!(found.contains("more than 67108864 bytes;"), too_large, "{bytes}: {found}");
+    }
+}
+
+#[test]
 fn metadata_have_a_limit() {
     let mut proto = ModelProto::decode(onnx(&model(settings(SIZE)), 17).as_slice()).unwrap();
     let mut entry = proto.metadata_props[0].clone();
@@ -397,7 +406,17 @@ fn metadata_have_a_limit() {
     proto.metadata_props.push(entry);
     let found = verdict(&proto.encode_to_vec());
     assert!(found.contains("bytes of metadata"), "{found}");
-    for (value, accepted) in [("x".repeat(1 << 19), true), (",".repeat(110_000), true), (",".repeat(130_000), false)] {
+    proto.metadata_props.last_mut().unwrap().value = None;
+    let texts = || proto.metadata_props.iter().flat_map(|entry| [entry.key(), entry.value()]);
+    let others: usize = texts().map(str::len).sum();
+    let commas = texts().map(|text| text.matches(',').count()).sum::<usize>();
+    let (bytes, commas) = ((1 << 20) - others, SelfTestRecord::MAX_RUNS + 20_000 - commas);
+    for (value, accepted) in [
+        ("x".repeat(bytes), true),
+        ("x".repeat(bytes + 1), false),
+        (",".repeat(commas), true),
+        (",".repeat(commas + 1), false),
+    ] {
         proto.metadata_props.last_mut().unwrap().value = Some(value);
         let found = verdict(&proto.encode_to_vec());
         assert_eq!(found == "accepted", accepted, "{found}");
