@@ -23,6 +23,7 @@ PAGE = ROOT / "docs/compatibility.md"
 USUAL = ["onnxruntime", "openvino", "opencv", "opencv_classic"]  # requirements-conformance.txt
 OF_PROGRAMS = ["tract", "opencv46", "rten", "onnxruntime_web"]  # programs that this repository builds
 MORE = ["mnn", "tvm", "ncnn", "reference"]  # requirements-engines.txt, or patience
+APART = ["tflite"]  # requirements-tflite.txt, in an environment of its own
 
 
 def main() -> int:
@@ -30,7 +31,7 @@ def main() -> int:
     parser.add_argument("--export", type=Path, required=True, help="the program lrnnet-export")
     parser.add_argument("--run", type=Path, help="the program lrnnet-run, for tract")
     parser.add_argument("--opencv46", type=Path, help="examples/cpp's segment_opencv, for opencv46")
-    known = [*USUAL, *OF_PROGRAMS, *MORE]
+    known = [*USUAL, *OF_PROGRAMS, *MORE, *APART]
     parser.add_argument("--engines", nargs="+", choices=known, default=USUAL, metavar="NAME", help=", ".join(known))
     parser.add_argument("--write", action="store_true", help="write the engines' rows instead of checking them")
     args = parser.parse_args()
