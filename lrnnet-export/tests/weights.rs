@@ -99,13 +99,14 @@ fn tensors_in_memory_are_those_of_a_file() {
 #[test]
 fn tensors_in_memory_that_no_file_holds_are_refused() {
     let values = tensor_bytes(&VALUES);
-    let good = in_memory("a", "float32", &[2, 3], &values);
+    let (good, large) = (in_memory("a", "float32", &[2, 3], &values), vec![0; 72 << 20]);
     let cases = [
         (vec![], "holds no tensors"),
         (vec![good.clone(), good.clone()], "stands twice"),
         (vec![in_memory("a", "float32", &[2, 4], &values)], "not valid safetensors"),
         (vec![in_memory("a", "complex64", &[3], &values)], "tensor `a` holds complex64 values"),
         (vec![in_memory("a", "int64", &[3], &values)], "tensor `a` holds int64 values"),
+        (vec![in_memory("a", "float64", &[9 << 20], &large)], "more than 67108864 bytes"),
     ];
     for (tensors, words) in cases {
         let found = weights_in_memory("a state dict", &tensors).and_then(|file| file.into_weights());
@@ -456,6 +457,18 @@ fn tensors_that_are_larger_than_the_file_are_refused() {
         ("no storage", torch_zip(&Pickle::state_dict(&[("w", "FloatStorage", &[6], &[1])]), &[]), &["`w`"]),
         ("flipped bit", damaged, &["`w`", "checksum"]),
     ]);
+}
+
+#[test]
+fn tensors_may_take_as_much_as_the_file_and_no_more() {
+    // One value again and again takes 1600 bytes; what follows the end of a pickle is not looked at.
+    let pickle = Pickle::state_dict(&[("w", "FloatStorage", &[20, 20], &[0, 0])]);
+    let padded = |bytes: usize| torch_zip(&[&pickle[..], &vec![0; bytes]].concat(), &[tensor_bytes(&VALUES)]);
+    let room = 1600 - padded(0).len();
+    assert_eq!(padded(room).len(), 1600);
+    assert_eq!(read(&padded(room)).unwrap().into_weights().unwrap()["w"].data(), [VALUES[0]; 400]);
+    let error = read(&padded(room - 1)).unwrap_err();
+    assert!(matches!(error.problem(), Problem::MoreThanTheFile { needed: 1600, size: 1599 }), "{error:?}");
 }
 
 #[test]

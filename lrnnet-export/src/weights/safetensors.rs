@@ -8,7 +8,7 @@ use safetensors::tensor::TensorView;
 use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 
-use super::{Entry, MAX_FILE, Problem, TensorBytes, check_declared};
+use super::{Entry, Problem, TensorBytes, check_declared};
 
 /// Bytes the JSON header may have. This network's has some 30 kB.
 const MAX_HEADER: u64 = 1 << 20;
@@ -40,8 +40,7 @@ pub(super) fn write(tensors: &[TensorBytes<'_>]) -> Result<Vec<u8>, Problem> {
     // The writer takes each name for another one.
     check_declared(tensors.iter().map(|tensor| (tensor.name, tensor.shape.as_slice())))?;
     let views = tensors.iter().map(view).collect::<Result<Vec<_>, _>>()?;
-    let bytes = safetensors::serialize(views, None).map_err(Problem::SafeTensors)?;
-    if bytes.len() as u64 > MAX_FILE { Err(Problem::TooLarge) } else { Ok(bytes) }
+    safetensors::serialize(views, None).map_err(Problem::SafeTensors)
 }
 
 fn view<'t>(tensor: &'t TensorBytes<'_>) -> Result<(&'t str, TensorView<'t>), Problem> {
