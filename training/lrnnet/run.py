@@ -16,7 +16,7 @@ from lrnnet.losses import SegmentationLoss
 from lrnnet.model import LRNNet, WithAuxiliary
 from lrnnet.normalise import normalised
 from lrnnet.recipe import Recipe, from_dict, to_dict
-from lrnnet.schedule import Budget, rate_at
+from lrnnet.schedule import Budget, decay_at, rate_at
 from lrnnet.shards import Shards
 
 
@@ -79,7 +79,7 @@ class Run:
         self.trained: nn.Module = WithAuxiliary(self.model) if self.recipe.auxiliary else self.model
         self.trained.to(self.device).train()
         self.shards = Shards(self.trained, self.shard_count, self.compiled)
-        self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.recipe.ema), use_buffers=True)
+        self.average = AveragedModel(self.model, use_buffers=True)
         self.average.eval()
         self.optimizer = make_optimizer(self.trained, self.recipe)
 
@@ -106,6 +106,7 @@ class Run:
         loss, logits = self.shards.backward(loss_of, images, labels)
         nn.utils.clip_grad_norm_(self.trained.parameters(), self.recipe.clip)
         self.optimizer.step()
+        self.average.multi_avg_fn = get_ema_multi_avg_fn(decay_at(budget.step, self.recipe))
         self.average.update_parameters(self.model)
         return loss, logits
 

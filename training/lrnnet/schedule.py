@@ -46,5 +46,13 @@ def rate_at(progress: float, recipe: Recipe) -> float:
     return recipe.peak_rate * (left if recipe.decay == "linear" else 0.5 - 0.5 * math.cos(math.pi * left))
 
 
+def decay_at(step: int, recipe: Recipe) -> float:
+    """The decay of the weights' moving average after `step` steps: it rises to the recipe's.
+
+    At that from the first step on, a short run from nothing would still average what it began with.
+    """
+    return min(recipe.ema, (1 + step) / (10 + step))
+
+
 def phase_at(progress: float, recipe: Recipe) -> Phase:
     return next(p for p in recipe.phases if progress < p.until or p is recipe.phases[-1])

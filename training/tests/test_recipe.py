@@ -9,7 +9,7 @@ import pytest
 from lrnnet import recipe
 from lrnnet.data import CAMVID, CITYSCAPES
 from lrnnet.recipe import Recipe, RecipeError
-from lrnnet.schedule import Budget, phase_at, rate_at
+from lrnnet.schedule import Budget, decay_at, phase_at, rate_at
 
 TRAINING = Path(__file__).parent.parent
 
@@ -18,6 +18,7 @@ def test_the_schedule() -> None:
     chosen = Recipe(peak_rate=1.0, warm_up=0.1)
     assert [round(rate_at(p, chosen), 3) for p in (0, 0.05, 0.1, 0.55, 1)] == [0, 0.5, 1, 0.5, 0]
     assert phase_at(0.59, chosen) == chosen.phases[0] and phase_at(1.0, chosen) == chosen.phases[1]
+    assert [decay_at(step, Recipe(ema=0.99)) for step in (0, 8, 890, 10**6)] == [0.1, 0.5, 0.99, 0.99]
     by_clock = Budget(seconds=100)
     by_clock.advance(8, 25)
     by_images = Budget(images=16)
