@@ -24,7 +24,7 @@ def converted(path: Path, folder: str) -> Path:
     done = subprocess.run(command, capture_output=True, text=True)
     made = Path(folder) / "model_float32.tflite"
     if done.returncode != 0 or not made.exists():
-        raise RuntimeError(f"onnx2tf fails: {done.stdout[-600:]} {done.stderr[-600:]}")
+        raise RuntimeError(f"onnx2tf fails: {done.stderr}{done.stdout}")  # its errors are in either
     return made
 
 
