@@ -12,8 +12,8 @@ use std::time::Duration;
 use lrnnet_run::stream::pipeline::{self, Failed, slots};
 use lrnnet_run::stream::y4m::{Header, HeaderError};
 use lrnnet_run::stream::{
-    self, FrameBuffer, FrameProblem, Look, Options, Painter, RawSink, RawSource, Source, Stage, Stop, StreamError,
-    Summary, Y4mSink, Y4mSource,
+    self, FrameBuffer, FrameProblem, Look, Options, Painter, Range, RawSink, RawSource, Source, Stage, Stop,
+    StreamError, Summary, Y4mSink, Y4mSource,
 };
 use lrnnet_run::{ErrorKind, Segmenter, Size};
 use red::{INPUT, RedEngine, class_of, model};
@@ -285,7 +285,7 @@ fn every_prefix_of_a_stream_gives_its_whole_frames_and_says_where_it_is_cut() {
 }
 
 #[test]
-fn headers_that_cannot_be_used_say_why() {
+fn headers_are_taken_up_to_their_limits_or_refused_with_why() {
     let field = |text: &str| HeaderError::Field(text.to_owned());
     let cases = [
         ("", HeaderError::Magic),
@@ -306,9 +306,18 @@ fn headers_that_cannot_be_used_say_why() {
         ("YUV4MPEG2 W4 H4 C411", HeaderError::Chroma("411".into())),
         ("YUV4MPEG2 W16385 H1", HeaderError::TooLarge { height: 1, width: 16_385 }),
         ("YUV4MPEG2 W16384 H16384", HeaderError::TooLarge { height: 16_384, width: 16_384 }),
+        ("YUV4MPEG2 W10001 H10000", HeaderError::TooLarge { height: 10_000, width: 10_001 }),
     ];
     for (line, expected) in cases {
         assert_eq!(Header::parse(line.as_bytes()), Err(expected), "{line:?}");
+    }
+    for (line, size, range) in [
+        ("YUV4MPEG2 W16384 H1", Size::new(1, 16_384), Range::Limited),
+        ("YUV4MPEG2 W10000 H10000 XCOLORRANGE=LIMITED", Size::new(10_000, 10_000), Range::Limited),
+        ("YUV4MPEG2 W4 H4 XCOLORRANGE=FULL XYSCSS=420", Size::new(4, 4), Range::Full),
+    ] {
+        let header = Header::parse(line.as_bytes()).unwrap();
+        assert_eq!((header.size, header.range), (size, range), "{line:?}");
     }
     let unknown = Header::parse(b"YUV4MPEG2 W4 H2 F0:0 A0:0 Ib Q9").unwrap();
     assert_eq!((unknown.size, unknown.rate, unknown.aspect), (Size::new(2, 4), None, None));
