@@ -322,7 +322,7 @@ mod tests {
             ("cpu", only(Device::CPU), "cpu"),
             ("tract", only(Device::TRACT), "tract"),
             ("cuda", only(Device::cuda(0)), "cuda:0"),
-            ("cuda:3", only(Device::cuda(3)), "cuda:3"),
+            ("cuda:65535", only(Device::cuda(65_535)), "cuda:65535"),
             ("tensorrt", only(Device::tensorrt(0)), "tensorrt:0"),
             ("cuda:1+tf32", only(Device::cuda(1).with(Tf32)), "cuda:1+tf32"),
             ("cuda+graph+tf32", only(Device::cuda(0).with(Tf32).with(Graph)), "cuda:0+tf32+graph"),
@@ -333,6 +333,7 @@ mod tests {
             assert_eq!(choice.to_string(), printed);
             assert_eq!(printed.parse(), Ok(choice), "{printed}");
         }
+        assert_eq!(DeviceChoice::from(Device::CPU), only(Device::CPU));
     }
 
     #[test]
@@ -346,7 +347,7 @@ mod tests {
             "cuda:-1",
             "cpu:0",
             "cuda:0:0",
-            "cuda:99999999",
+            "cuda:65536",
             "+tf32",
             "auto+tf32",
             "cpu+graph",
@@ -369,12 +370,24 @@ mod tests {
         let message = "cpu+graph".parse::<Device>().unwrap_err().to_string();
         let options = "cuda takes +tf32 and +graph, tensorrt takes +fp16 and +graph";
         assert_eq!(message, format!("`+graph` is no choice for cpu; {options}"));
+        let message = "auto+tf32".parse::<DeviceChoice>().unwrap_err().to_string();
+        assert_eq!(message, format!("`+tf32` is no choice for auto; {options}"));
+        assert_eq!(listed(vec!["one".to_owned()], "or"), "one");
+    }
+
+    #[test]
+    fn runtimes_are_called_what_their_makers_call_them() {
+        assert_eq!(
+            [Runtime::OnnxRuntime, Runtime::Tract].map(|runtime| runtime.to_string()),
+            ["ONNX Runtime", "tract"]
+        );
     }
 
     #[test]
     fn options_are_a_set() {
         let both = DeviceOptions::NONE.with(DeviceOption::Graph).with(DeviceOption::Tf32);
         assert_eq!(both.iter().collect::<Vec<_>>(), [DeviceOption::Tf32, DeviceOption::Graph]);
+        assert_eq!(both.with(DeviceOption::Graph), both);
         assert_eq!(both.without(DeviceOption::Graph), DeviceOptions::NONE.with(DeviceOption::Tf32));
         assert!(!both.contains(DeviceOption::Fp16));
     }

@@ -189,7 +189,7 @@ mod tests {
     fn rows_lie_a_stride_apart() {
         let bytes: Vec<u8> = (0..22).collect();
         let frame = Frame::with_stride(&bytes, Size::new(2, 3), PixelFormat::Bgr, 12).unwrap();
-        assert_eq!((frame.row(0), frame.row(1)), (&bytes[..9], &bytes[12..21]));
+        assert_eq!((frame.row(0), frame.row(1), frame.stride()), (&bytes[..9], &bytes[12..21], 12));
         assert_eq!(frame.as_packed_rgb(), None);
         let packed = Frame::new(&bytes, Size::new(2, 3), PixelFormat::Rgb).unwrap();
         assert_eq!(packed.as_packed_rgb(), Some(&bytes[..18]));

@@ -186,6 +186,14 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_reads_back() {
+        let picture = RgbImage::from_fn(3, 2, |x, y| image::Rgb([x as u8, y as u8, 200]));
+        let mut bytes = vec![];
+        write_picture(&picture, &mut bytes).unwrap();
+        assert_eq!(image::load_from_memory(&bytes).unwrap().into_rgb8(), picture);
+    }
+
+    #[test]
     fn opacity_blends_between_picture_and_colours() {
         let picture = RgbImage::from_pixel(3, 2, image::Rgb([100, 100, 100]));
         let top = |opacity| overlay(&picture, &mask(), &PALETTE, opacity).into_raw()[..6].to_vec();

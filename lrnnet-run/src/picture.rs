@@ -213,6 +213,66 @@ mod tests {
     }
 
     #[test]
+    fn files_are_read_up_to_the_limit() {
+        let zeros = |bytes| read(io::repeat(0).take(bytes)).map(|read| read.len() as u64);
+        assert!(matches!(zeros(MAX_FILE), Ok(MAX_FILE)));
+        assert!(matches!(zeros(MAX_FILE + 1), Err(PictureError::FileTooLarge)));
+        let path = tempfile::tempdir().unwrap();
+        let path = path.path().join("picture.png");
+        assert!(matches!(open(&path), Err(PictureError::Read(_))));
+        std::fs::write(&path, encode(ImageFormat::Png)).unwrap();
+        assert_eq!(open(&path).unwrap(), decode(&encode(ImageFormat::Png)).unwrap());
+    }
+
+    /// Headers without data: what is within the limits fails for another reason.
+    #[test]
+    fn sizes_are_taken_up_to_their_limits() {
+        use png::BitDepth::{Eight, Sixteen};
+        use png::ColorType::{Grayscale, Rgba};
+        let refused = |(width, height), color, depth| {
+            let mut bytes = vec![];
+            let mut encoder = png::Encoder::new(&mut bytes, width, height);
+            encoder.set_color(color);
+            encoder.set_depth(depth);
+            encoder.write_header().unwrap().write_chunk(png::chunk::IDAT, &[]).unwrap();
+            decode(&bytes).unwrap_err()
+        };
+        for side in [(MAX_SIDE, 1), (1, MAX_SIDE)] {
+            let error = refused(side, Grayscale, Eight);
+            assert!(matches!(error, PictureError::Decode(_)), "{error}");
+        }
+        for size in [(MAX_SIDE + 1, 1), (1, MAX_SIDE + 1), (10_001, 10_000)] {
+            let error = refused(size, Grayscale, Eight);
+            assert!(matches!(error, PictureError::TooLarge { .. }), "{error}");
+        }
+        // 100 million pixels, and 512 MiB of 8 bytes a pixel.
+        for (size, color, depth) in [((10_000, 10_000), Grayscale, Eight), ((8192, 8192), Rgba, Sixteen)] {
+            let error = refused(size, color, depth);
+            assert!(matches!(error, PictureError::TooFewBytes { .. }), "{error}");
+        }
+        let error = refused((8193, 8192), Rgba, Sixteen);
+        assert!(matches!(error, PictureError::Memory { needed } if needed == 8193 * 8192 * 8), "{error}");
+    }
+
+    /// As ITU-T T.81 has its markers (table B.1): fill bytes, segments that look like an end, stuffed bytes and restarts.
+    #[test]
+    fn only_a_jpeg_with_its_end_marker_ends() {
+        const START: [u8; 2] = [0xFF, 0xD8];
+        let cases: [&[u8]; 4] = [
+            &[0xFF, 0xD9],
+            &[0xFF, 0xFF, 0xFF, 0xD9],
+            &[0xFF, 0xE0, 0x00, 0x04, 0xFF, 0xD9, 0xFF, 0xD9],
+            &[0xFF, 0xDA, 0x00, 0x02, 0x12, 0xFF, 0x00, 0x34, 0xFF, 0xD0, 0xFF, 0x01, 0x56, 0xFF, 0xD9],
+        ];
+        for case in cases {
+            let bytes = [&START[..], case].concat();
+            assert!(jpeg_ends(&bytes), "{case:02x?}");
+            let early: Vec<_> = (0..bytes.len()).filter(|&length| jpeg_ends(&bytes[..length])).collect();
+            assert!(early.is_empty(), "{case:02x?} ends at {early:?} of {}", bytes.len());
+        }
+    }
+
+    #[test]
     fn a_header_that_lies_is_refused_and_the_emptiest_picture_is_not() {
         let side = 2048;
         let [mut dark, mut flat, mut cut, mut lie] = [(); 4].map(|()| vec![]);

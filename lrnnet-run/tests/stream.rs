@@ -262,6 +262,23 @@ fn every_kind_of_planes_is_read() {
     }
 }
 
+/// Stripes of colour, each as high as a row of chroma serves; YUV and RGB as ffmpeg has them.
+#[test]
+fn every_row_has_its_own_chroma() {
+    let stripes = [([81, 90, 240], [254, 0, 0]), ([145, 54, 34], [0, 255, 1]), ([41, 240, 110], [0, 0, 255])];
+    for (chroma, rows, columns) in [("420", 2, 2), ("422", 1, 2), ("444", 1, 4)] {
+        let plane = |part: usize, rows: usize, columns: usize| {
+            stripes.iter().flat_map(move |(yuv, _)| vec![yuv[part]; rows * columns]).collect::<Vec<u8>>()
+        };
+        let header = format!("YUV4MPEG2 W4 H{} C{chroma}\nFRAME\n", 3 * rows).into_bytes();
+        let bytes = [header, plane(0, rows, 4), plane(1, 1, columns), plane(2, 1, columns)].concat();
+        let (frames, problem) = read_all(Y4mSource::new(&bytes[..]).unwrap());
+        assert!(problem.is_none(), "{chroma}: {problem:?}");
+        let expected: Vec<u8> = stripes.iter().flat_map(|(_, rgb)| rgb.repeat(4 * rows)).collect();
+        assert_eq!(frames[0].rgb(), expected, "{chroma}");
+    }
+}
+
 #[test]
 fn every_prefix_of_a_stream_gives_its_whole_frames_and_says_where_it_is_cut() {
     let bytes = small("420jpeg", 27);

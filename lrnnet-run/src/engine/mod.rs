@@ -175,7 +175,7 @@ impl EngineOptions {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "ort"))]
 pub(crate) mod tests {
     use lrnnet_graph::{Config, InputKind, InputSize, Settings, synthetic};
 

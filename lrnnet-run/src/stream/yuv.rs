@@ -23,8 +23,7 @@ const BITS: u32 = 20;
 const HALF: i32 = 1 << (BITS - 1);
 
 const fn fixed(value: f64) -> i32 {
-    let scaled = value * (1 << BITS) as f64;
-    if scaled < 0.0 { (scaled - 0.5) as i32 } else { (scaled + 0.5) as i32 }
+    (value * (1 << BITS) as f64).round() as i32
 }
 
 /// From YUV to RGB.
