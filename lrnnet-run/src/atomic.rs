@@ -205,7 +205,7 @@ mod tests {
     fn a_folder_is_refused_and_a_missing_one_is_not_made() {
         let folder = tempfile::tempdir().unwrap();
         let error = write(folder.path(), |_| Ok(())).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+        assert_eq!((error.kind(), &*error.to_string()), (io::ErrorKind::IsADirectory, "a folder is in the way"));
         let error = write(&folder.path().join("no/such/file"), |_| Ok(())).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }

@@ -60,3 +60,20 @@ pub const VERIFY_AGREEMENT: f64 = 0.999;
 /// The same where one of them is int8. Engines agree on its integers, but not on how they round to bytes in between, and
 /// every layer passes on what the one before has rounded: shipped model, drawn street with noise, 0.992 of the pixels.
 pub const VERIFY_AGREEMENT_INT8: f64 = 0.97;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_precision_has_its_own() {
+        let expected = [
+            (Precision::Fp32, Tolerance::FP32),
+            (Precision::Fp16, Tolerance::FP16),
+            (Precision::Int8, Tolerance::INT8),
+        ];
+        for (precision, tolerance) in expected {
+            assert_eq!(Tolerance::of(precision), tolerance, "{precision}");
+        }
+    }
+}
