@@ -224,9 +224,20 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_device_is_written_to_and_stays() {
+    fn a_pipe_or_device_is_written_to_and_stays() {
         use std::os::unix::fs::FileTypeExt;
-        write(Path::new("/dev/null"), |w| w.write_all(b"gone")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let (mode, device) = (rustix::fs::Mode::from_raw_mode(0o600), 0);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, device).unwrap();
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::read(pipe)
+        });
+        write(&pipe, |w| w.write_all(b"through")).unwrap();
+        assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+        assert_eq!(reader.join().unwrap().unwrap(), b"through");
+        // After the pipe: what replaces that would replace this machine's device.
         let error = write(Path::new("/dev/full"), |w| w.write_all(b"no room")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         assert!(fs::metadata("/dev/full").unwrap().file_type().is_char_device());

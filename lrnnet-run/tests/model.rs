@@ -131,17 +131,16 @@ fn a_trusted_file_must_have_an_input_that_a_picture_fits() {
 
 #[test]
 fn a_trusted_file_must_have_an_output_that_gives_classes() {
-    let wrong = |head, change: fn(&mut ValueInfoProto)| {
+    let wrong = |head, change: &dyn Fn(&mut ValueInfoProto)| {
         let found = with_port((InputKind::U8Nhwc, head), true, change);
         matches!(found.err().as_ref().map(ModelError::problem), Some(ModelProblem::Port { .. }))
     };
     for (head, other) in
         [(Head::ClassMap, DataType::Float32), (Head::Logits, DataType::Uint8), (Head::Logits8, DataType::Float16)]
     {
-        let mut port_of = |port: &mut ValueInfoProto| set_element(port, other);
-        assert!(with_port((InputKind::U8Nhwc, head), true, &mut port_of).is_err(), "{head}: another element type");
-        assert!(wrong(head, |port| drop(extents(port).pop())), "{head}: an axis less");
-        assert!(wrong(head, |port| extents(port).push(DimensionProto::default())), "{head}: an axis more");
+        assert!(wrong(head, &|port| set_element(port, other)), "{head}: another element type");
+        assert!(wrong(head, &|port| drop(extents(port).pop())), "{head}: an axis less");
+        assert!(wrong(head, &|port| extents(port).push(DimensionProto::default())), "{head}: an axis more");
     }
     // An output under another name may be anything, but does not make a segmentation network.
     let renamed = with_port((InputKind::U8Nhwc, Head::ClassMap), true, |port| port.name = Some("depth".to_owned()));
