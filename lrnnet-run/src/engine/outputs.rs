@@ -195,6 +195,7 @@ mod tests {
         assert_eq!((outputs.floats("b"), outputs.bytes("b"), outputs.bytes("c")), (None, Some(&[7, 8][..]), None));
         outputs.set("b", &[1], &[9i64][..]);
         assert_eq!(outputs.get("b").unwrap().values(), &Values::I64(vec![9]));
+        assert_eq!([Values::I64(vec![9]), Values::F32(vec![])].map(|values| values.is_empty()), [false, true]);
         assert_eq!(outputs.iter().map(NamedTensor::name).collect::<Vec<_>>(), ["a", "b"]);
     }
 

@@ -79,3 +79,22 @@ pub(super) fn fill(reader: &mut impl Read, bytes: &mut Vec<u8>, needed: usize) -
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::replies::Replies;
+    use super::*;
+
+    #[test]
+    fn an_interruption_is_no_end_and_an_error_is_told() {
+        let size = Size::new(1, 2);
+        let error = |kind: io::ErrorKind| Err(kind.into());
+        let mut reader = Replies::new([Ok(&b"abc"[..]), error(io::ErrorKind::Interrupted), Ok(b"def")]);
+        let mut frame = FrameBuffer::default();
+        frame.read(size, &mut reader).unwrap();
+        assert_eq!((frame.rgb(), frame.size()), (&b"abcdef"[..], size));
+        let mut reader = Replies::new([Ok(&b"abc"[..]), error(io::ErrorKind::ConnectionReset)]);
+        let problem = frame.read(size, &mut reader).unwrap_err();
+        assert!(matches!(problem, FrameProblem::Read(_)), "{problem:?}");
+    }
+}

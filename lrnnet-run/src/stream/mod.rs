@@ -34,6 +34,8 @@ pub mod pipeline;
 mod queue;
 mod ratio;
 mod raw;
+#[cfg(test)]
+mod replies;
 mod sinks;
 mod summary;
 pub mod y4m;

@@ -106,11 +106,12 @@ impl Read for Patient {
 
 #[cfg(test)]
 mod tests {
+    use super::super::replies::Replies;
     use super::*;
 
     #[test]
     fn all_bytes_come_in_order_and_then_the_end() {
-        let sent: Vec<u8> = (0..3 * CHUNK + 17).map(|i| (i % 251) as u8).collect();
+        let sent: Vec<u8> = (0..3 * CHUNKS * CHUNK + 17).map(|i| (i % 251) as u8).collect();
         let mut patient = Patient::new(io::Cursor::new(sent.clone()), Duration::from_secs(9), Stop::default());
         let mut found = vec![];
         patient.read_to_end(&mut found).unwrap();
@@ -120,17 +121,24 @@ mod tests {
 
     #[test]
     fn an_error_of_the_reader_is_told_after_what_came_before() {
-        struct Broken;
-        impl Read for Broken {
-            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-                Err(io::Error::new(io::ErrorKind::ConnectionReset, "gone"))
-            }
-        }
-        let reader = io::Cursor::new(b"abc").chain(Broken);
+        let reset = io::Error::new(io::ErrorKind::ConnectionReset, "gone");
+        let reader = Replies::new([Ok(&b"abc"[..]), Err(reset)]);
         let mut patient = Patient::new(reader, Duration::from_secs(9), Stop::default());
         let mut found = vec![];
         let error = patient.read_to_end(&mut found).unwrap_err();
         assert_eq!((&found[..], error.kind()), (&b"abc"[..], io::ErrorKind::ConnectionReset));
+    }
+
+    #[test]
+    fn an_interruption_is_none_and_nothing_is_read_behind_the_end() {
+        let interrupted = Err(io::ErrorKind::Interrupted.into());
+        // As a terminal does, whose reader may go on after the end.
+        let reader = Replies::new([Ok(&b"abc"[..]), interrupted, Ok(b"def"), Ok(b""), Ok(b"behind")]);
+        let mut patient = Patient::new(reader, Duration::from_secs(9), Stop::default());
+        let mut found = vec![];
+        patient.read_to_end(&mut found).unwrap();
+        assert_eq!(found, b"abcdef");
+        assert_eq!(patient.read_to_end(&mut found).unwrap(), 0);
     }
 
     #[test]

@@ -85,7 +85,8 @@ mod tests {
             ("24000:1001", (24_000, 1001)),
             ("0.5", (500, 1000)),
         ] {
-            assert_eq!(text.parse::<Ratio>().map(Ratio::parts), Ok(parts), "{text}");
+            let ratio: Ratio = text.parse().unwrap();
+            assert_eq!((ratio.parts(), ratio.to_string()), (parts, format!("{}/{}", parts.0, parts.1)), "{text}");
         }
         for bad in ["", "0", "-1", "1/0", "0/0", "0:1", "nan", "inf", "1e9", "fast", "1/2/3", "99999999999"] {
             assert!(bad.parse::<Ratio>().is_err(), "{bad}");
