@@ -210,6 +210,24 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 
+    #[test]
+    fn a_bare_name_is_in_the_current_folder() {
+        for (path, folder) in [("a/b.png", "a"), ("b.png", "."), ("/b.png", "/")] {
+            assert_eq!(folder_of(Path::new(path)), Path::new(folder), "{path}");
+        }
+    }
+
+    /// What is killed then leaves nothing behind.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_on_its_way_has_no_name_where_the_file_system_allows_it() {
+        use rustix::fs::{Mode, OFlags, open};
+        let folder = tempfile::tempdir().unwrap();
+        let allowed = open(folder.path(), OFlags::TMPFILE | OFlags::WRONLY, Mode::RUSR).is_ok();
+        let allowed = allowed && Path::new("/proc/self/fd").exists();
+        assert_eq!(nameless::open(folder.path()).is_some(), allowed);
+    }
+
     #[cfg(unix)]
     #[test]
     fn a_link_is_followed() {
@@ -230,13 +248,23 @@ mod tests {
         let pipe = folder.path().join("pipe");
         let (mode, device) = (rustix::fs::Mode::from_raw_mode(0o600), 0);
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, device).unwrap();
-        let reader = std::thread::spawn({
+        let (sender, received) = std::sync::mpsc::channel();
+        std::thread::spawn({
             let pipe = pipe.clone();
-            move || fs::read(pipe)
+            move || {
+                let mut bytes = [0; 7];
+                File::open(pipe).and_then(|mut pipe| io::Read::read_exact(&mut pipe, &mut bytes)).unwrap();
+                sender.send(bytes)
+            }
         });
-        write(&pipe, |w| w.write_all(b"through")).unwrap();
+        let flushed = |w: &mut dyn Write| {
+            w.write_all(b"through")?;
+            w.flush()?;
+            assert_eq!(received.recv_timeout(std::time::Duration::from_secs(20)), Ok(*b"through"));
+            Ok(())
+        };
+        write(&pipe, flushed).unwrap();
         assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
-        assert_eq!(reader.join().unwrap().unwrap(), b"through");
         // After the pipe: what replaces that would replace this machine's device.
         let error = write(Path::new("/dev/full"), |w| w.write_all(b"no room")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);

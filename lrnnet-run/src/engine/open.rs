@@ -143,3 +143,21 @@ fn open_best<M>(
     }
     Err(EngineError::NothingWorks { tried: passed_over })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::DeviceOption;
+
+    #[test]
+    fn a_device_takes_the_options_of_its_row_and_is_there_if_it_is_built_in() {
+        for row in BACKENDS {
+            assert_eq!(entry(row.device).is_ok(), row.is_built_in(), "{}", row.word);
+            for option in [DeviceOption::Tf32, DeviceOption::Fp16, DeviceOption::Graph] {
+                let found = entry(row.device.with(option)).err();
+                let refused = matches!(found, Some(EngineError::NoSuchOption { option: named, .. }) if named == option);
+                assert_ne!(refused, row.options.contains(&option), "{}+{}", row.word, option.word());
+            }
+        }
+    }
+}
