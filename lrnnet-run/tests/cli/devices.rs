@@ -95,20 +95,27 @@ fn a_gpu_that_is_not_there_is_an_error_and_never_the_cpu() {
 }
 
 #[test]
-fn auto_takes_the_library_of_setup_and_says_so() {
+fn auto_takes_the_library_of_setup_and_says_so_and_what_it_passed_over() {
     let library = library_of_setup();
     let folder = tempfile::tempdir().unwrap();
     let source = save_picture(folder.path(), "a.png", 40, 30);
     let mask = |name: &str| folder.path().join(name);
     let run_on = |device: &str, mask: &Path| {
         let mut command = program();
+        // If there is a GPU, it is not seen.
+        command.env("CUDA_VISIBLE_DEVICES", "-1");
         command.args(["--device", device, "-m"]).arg(tiny_model()).arg(&source).arg("-o").arg(mask);
         finish(&mut command)
     };
     let (auto, cpu, tract) = (mask("auto.png"), mask("cpu.png"), mask("tract.png"));
     let mut report = Report::default();
     let ran = run_on("auto", &auto);
-    report.expect(format!("auto with {}", library.display()), &ran, 0, &["running on ONNX Runtime 1."]);
+    report.expect(
+        format!("auto with {}", library.display()),
+        &ran,
+        0,
+        &["running on ONNX Runtime 1.", "not on cuda:0: "],
+    );
     report.expect("cpu", &run_on("cpu", &cpu), 0, &["running on ONNX Runtime 1."]);
     report.expect("tract", &run_on("tract", &tract), 0, &["running on tract"]);
     report.finish();
