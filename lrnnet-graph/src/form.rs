@@ -118,12 +118,12 @@ impl Form {
     }
 }
 
-/// What a pass has to leave as it is: the sides that the caller sees, and that all weights are bound.
+/// What a pass has to leave as it is: the sides that the caller sees, and whether weights are still to be bound.
 #[derive(PartialEq)]
 struct Contract {
     inputs: Vec<(String, Shape, ElementType)>,
     outputs: Vec<(String, Shape, ElementType)>,
-    is_bound: bool,
+    has_params: bool,
 }
 
 impl Contract {
@@ -133,7 +133,7 @@ impl Contract {
         Self {
             inputs: inputs.map(|node| port(&node.name, node)).collect(),
             outputs: graph.outputs().iter().map(|o| port(&o.name, graph.node(o.value))).collect(),
-            is_bound: !graph.nodes().iter().any(|node| matches!(node.op, Op::Param(_))),
+            has_params: graph.nodes().iter().any(|node| matches!(node.op, Op::Param(_))),
         }
     }
 }
