@@ -5,7 +5,7 @@ use lrnnet_graph::graph::{Graph, Op};
 use lrnnet_graph::onnx::{ModelFile, Opset};
 use lrnnet_graph::passes::{self, Pass};
 use lrnnet_graph::{
-    Config, ElementType, Form, HalfError, InputSize, Model, Network, Origin, Precision, RewriteError, SelfTest,
+    Config, ElementType, Form, HalfError, InputSize, Model, Network, Origin, Precision, Ranges, RewriteError, SelfTest,
     SelfTestRecord, Settings, synthetic,
 };
 
@@ -168,8 +168,11 @@ fn a_record_of_what_a_file_did_does_not_outlive_the_file() {
         near_ties: vec![64 * 128],
     });
     let recorded = plain().with_selftest(selftest.clone());
-    assert_eq!(file(&recorded).metadata().selftest, Some(selftest));
-    for changed in [recorded.rewrite(Form::DEPLOY).unwrap(), recorded.to_half().unwrap()] {
+    assert_eq!(file(&recorded).metadata().selftest, Some(selftest.clone()));
+    let dense = plain().rewrite(Form::DENSE).unwrap().with_selftest(selftest);
+    let ranges: Ranges = dense.calibration_points().into_iter().map(|point| (point.to_owned(), [-1.0, 3.0])).collect();
+    let int8 = dense.to_int8(&ranges).unwrap();
+    for changed in [recorded.rewrite(Form::DEPLOY).unwrap(), recorded.to_half().unwrap(), int8] {
         assert_eq!(file(&changed).metadata().selftest, None);
     }
 }
