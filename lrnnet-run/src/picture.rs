@@ -217,8 +217,8 @@ mod tests {
         let zeros = |bytes| read(io::repeat(0).take(bytes)).map(|read| read.len() as u64);
         assert!(matches!(zeros(MAX_FILE), Ok(MAX_FILE)));
         assert!(matches!(zeros(MAX_FILE + 1), Err(PictureError::FileTooLarge)));
-        let path = tempfile::tempdir().unwrap();
-        let path = path.path().join("picture.png");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("picture.png");
         assert!(matches!(open(&path), Err(PictureError::Read(_))));
         std::fs::write(&path, encode(ImageFormat::Png)).unwrap();
         assert_eq!(open(&path).unwrap(), decode(&encode(ImageFormat::Png)).unwrap());
