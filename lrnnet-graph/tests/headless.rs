@@ -1,7 +1,7 @@
 //! A file without its head is the same network, and only the head of this crate is taken off.
 #![allow(missing_docs)]
 
-use lrnnet_graph::onnx::proto::{ModelProto, NodeProto};
+use lrnnet_graph::onnx::proto::{DataType, ModelProto, NodeProto, TensorProto};
 use lrnnet_graph::onnx::{ModelFile, Opset};
 use lrnnet_graph::{Config, Form, Head, InputKind, InputSize, Model, Network, Origin, Settings, synthetic};
 use prost::Message;
@@ -48,27 +48,31 @@ fn any_other_head_stays() {
     }
     let ours = file(&model(settings(size, Head::ClassMap)), Opset::default());
     assert!(ours.headless().is_some());
-    type Change = fn(&mut [NodeProto]);
-    let changes: [(&str, Change); 7] = [
-        ("pixel corners", |head| head[0].attribute[0].s = Some(b"align_corners".to_vec())),
-        ("nearest neighbour", |head| head[0].attribute[1].s = Some(b"nearest".to_vec())),
-        ("other scales", |head| head[0].input[2] = "svn.start".into()),
-        ("another axis", |head| head[1].attribute[0].i = Some(2)),
-        ("last of equals", |head| {
+    type Change = fn(&mut [NodeProto], &mut [TensorProto]);
+    let changes: [(&str, Change); 8] = [
+        ("pixel corners", |head, _| head[0].attribute[0].s = Some(b"align_corners".to_vec())),
+        ("nearest neighbour", |head, _| head[0].attribute[1].s = Some(b"nearest".to_vec())),
+        ("other scales", |head, _| head[0].input[2] = "svn.start".into()),
+        ("scales of another type", |head, constants| {
+            let scales = constants.iter_mut().find(|tensor| tensor.name() == head[0].input[2]).unwrap();
+            scales.data_type = Some(DataType::Int32 as i32);
+        }),
+        ("another axis", |head, _| head[1].attribute[0].i = Some(2)),
+        ("last of equals", |head, _| {
             let mut last = head[1].attribute[0].clone();
             (last.name, last.i) = (Some("select_last_index".into()), Some(1));
             head[1].attribute.push(last);
         }),
-        ("another type", |head| head[2].attribute[0].i = Some(3)),
-        ("another operand", |head| head[1].input[0] = "classifier.predict".into()),
+        ("another type", |head, _| head[2].attribute[0].i = Some(3)),
+        ("another operand", |head, _| head[1].input[0] = "classifier.predict".into()),
     ];
     let taken: Vec<_> = changes
         .into_iter()
         .filter(|(_, change)| {
             let mut proto: ModelProto = ours.proto().clone();
-            let nodes = &mut proto.graph.as_mut().unwrap().node;
-            let start = nodes.len() - 3;
-            change(&mut nodes[start..]);
+            let graph = proto.graph.as_mut().unwrap();
+            let start = graph.node.len() - 3;
+            change(&mut graph.node[start..], &mut graph.initializer);
             ModelFile::parse_trusted(&proto.encode_to_vec()).unwrap().headless().is_some()
         })
         .map(|(what, _)| what)

@@ -52,6 +52,28 @@ fn modules_are_reported_in_evaluation_order() {
     assert_eq!(names[16..], ["svn", "classifier"]);
 }
 
+/// What the rows' two decimals are too coarse for: norms, means and masks count nothing.
+#[test]
+fn a_context_module_counts_its_products_and_nothing_else() {
+    // Positions of the features, their channels and those of the bottleneck.
+    let (n, c, b) = (64 * 128, 128, 32);
+    let bottleneck = 2 * n * c * b + 2 * n * (b + c);
+    // Two iterations of two products for each scale, and the two products of Eq. 4 with 8 x 8 + 4 x 4 vectors.
+    let (iterations, products) = (2 * 2 * 2 * n * b, 2 * n * b * (64 + 16));
+    let cases = [
+        ("svn:8,4", bottleneck + iterations + products),
+        // 64 rows fill 32 regions of 2; the other 28 have no position, and their maxima are masked.
+        ("mean:8", bottleneck),
+        ("max:8", bottleneck),
+        ("max:60", bottleneck),
+    ];
+    for (context, expected) in cases {
+        let modules = cost::per_module(&network(Block::Fcb, context, Classes::cityscapes()), 512, 1024).unwrap();
+        let found = modules.iter().find(|module| module.module == "svn").unwrap().gflops * 1e9;
+        assert!((found - expected as f64).abs() < 0.5, "{context}: {found} instead of {expected}");
+    }
+}
+
 #[test]
 fn sizes_that_no_network_has_have_no_cost() {
     let error = cost::per_module(&network(Block::Fcb, "svn:8,4", Classes::camvid()), 361, 480).unwrap_err();

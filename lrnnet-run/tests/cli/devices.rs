@@ -73,10 +73,16 @@ fn a_gpu_that_is_not_there_is_an_error_and_never_the_cpu() {
     let source = save_picture(folder.path(), "a.png", 20, 10);
     let alone = folder.path().join(library::file_name());
     fs::copy(library_of_setup(), &alone).unwrap();
+    let home = folder.path().join("home");
     let mut report = Report::default();
     let mut check = |case: &str, device: &str, words: &[&str]| {
         let mut command = program();
-        command.args(["--device", device, "--ort-lib"]).arg(&alone).arg("-m").arg(tiny_model());
+        command
+            .env("LRNNET_HOME", &home)
+            .args(["--device", device, "--ort-lib"])
+            .arg(&alone)
+            .arg("-m")
+            .arg(tiny_model());
         let mask = folder.path().join("mask.png");
         let ran = finish(command.arg(&source).arg("-o").arg(&mask));
         report.expect(format!("{case}, {device}"), &ran, 3, words);
@@ -92,6 +98,9 @@ fn a_gpu_that_is_not_there_is_an_error_and_never_the_cpu() {
         check("no such build or GPU", device, &[device, "does not work here", "caused by: "]);
     }
     report.finish();
+    // TensorRT was asked to keep its engines there, and nothing else was left.
+    let caches: Vec<_> = home.join("cache/tensorrt").read_dir().unwrap().collect();
+    assert_eq!((caches.len(), files_below(&home).len()), (1, 0), "{caches:?}");
 }
 
 #[test]

@@ -278,6 +278,33 @@ mod tests {
     }
 
     #[test]
+    fn what_the_systems_loader_says_is_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = folder.path().join("text.so");
+        std::fs::write(&text, "no library").unwrap();
+        let found = |path: &Path| examine(Origin::System, path.to_owned()).found.unwrap_err();
+        if cfg!(target_os = "linux") {
+            assert_eq!(file_name(), "libonnxruntime.so");
+            assert_eq!(found(Path::new("libnowhere-at-all.so")), Unfit::Missing);
+            // No file of that name in the current folder, but the loader has one.
+            assert_eq!(found(Path::new("libc.so.6")), Unfit::Foreign);
+        }
+        assert!(matches!(found(&text), Unfit::Unloadable(reason) if !reason.is_empty()));
+    }
+
+    #[test]
+    fn where_nothing_fits_every_place_is_listed_with_what_is_there() {
+        let candidate = |origin, path: &str, found| Candidate { origin, path: path.into(), found: Err(found) };
+        let error = LibraryError::NotFound(vec![
+            candidate(Origin::Beside, "/here/a.so", Unfit::Missing),
+            candidate(Origin::System, "b.so", Unfit::Version("1.10".into())),
+        ]);
+        let expected = "ONNX Runtime 1.17 or later was not found\nlooked at:\n  /here/a.so (beside the program): not found\n  \
+                        b.so (system's loader): is ONNX Runtime 1.10; 1.17 or later of version 1 is needed";
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
     fn what_is_named_is_the_only_place_and_what_is_suggested_the_first() {
         let (named, suggested) = (Path::new("/named/x.so"), Path::new("/suggested/x.so"));
         assert_eq!(places(Some(named), Some(suggested)), [(Origin::Option, named.to_owned())]);
