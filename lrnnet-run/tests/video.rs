@@ -184,10 +184,11 @@ fn an_interrupt_leaves_a_video_that_plays() {
     let count = |key: &str| report[key].as_u64().unwrap();
     assert!(report["interrupted"] == true && count("frames") > 1 && count("dropped") > count("frames"), "{report}");
     assert_ne!(report["limited_by"], "decode", "{report}");
-    // The video keeps the time at which frames came, although most of them are not in it.
+    // The video keeps the time at which frames came, although most of them are not in it: at the source's rate it would last
+    // less than half as long. The first may wait until ffmpeg has started, which takes a part of a second or more.
     let counted = count("frames") as f64 / report["frames_per_second"].as_f64().unwrap();
     let probe = bench.probe("out.mp4");
     let seconds: f64 = probe["format"]["duration"].as_str().unwrap().parse().unwrap();
-    assert!((seconds - counted).abs() < 0.5, "{seconds} s; expected {counted} s");
+    assert!((0.5..1.5).contains(&(seconds / counted)), "{seconds} s; expected {counted} s");
     no_leftovers(bench.folder.path());
 }
