@@ -62,9 +62,9 @@ fn a_context_module_counts_its_products_and_nothing_else() {
     let (iterations, products) = (2 * 2 * 2 * n * b, 2 * n * b * (64 + 16));
     let cases = [
         ("svn:8,4", bottleneck + iterations + products),
-        // 64 rows fill 32 regions of 2; the other 28 have no position, and their maxima are masked.
         ("mean:8", bottleneck),
         ("max:8", bottleneck),
+        // 64 rows fill 32 regions of 2; the other 28 have no position, and their maxima are masked.
         ("max:60", bottleneck),
     ];
     for (context, expected) in cases {

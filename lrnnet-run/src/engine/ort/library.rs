@@ -283,7 +283,7 @@ mod tests {
         let text = folder.path().join("text.so");
         std::fs::write(&text, "no library").unwrap();
         let found = |path: &Path| examine(Origin::System, path.to_owned()).found.unwrap_err();
-        if cfg!(target_os = "linux") {
+        if cfg!(all(target_os = "linux", target_env = "gnu")) {
             assert_eq!(file_name(), "libonnxruntime.so");
             assert_eq!(found(Path::new("libnowhere-at-all.so")), Unfit::Missing);
             // No file of that name in the current folder, but the loader has one.
