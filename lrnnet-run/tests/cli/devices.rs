@@ -147,6 +147,30 @@ fn doctor_lists_places_devices_and_remedies() {
     assert_eq!(files_below(folder.path()), [""; 0], "doctor only looks");
 }
 
+// What glibc's loader says of a library that it cannot load is told apart by its words.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn what_the_systems_loader_finds_is_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join(library::file_name());
+    let mut report = Report::default();
+    let mut check = |case: &str, words: [&str; 2]| {
+        let mut command = program();
+        command.env_remove("ORT_DYLIB_PATH").env("LRNNET_HOME", folder.path()).env("LD_LIBRARY_PATH", folder.path());
+        let ran = finish(command.arg("doctor"));
+        let text = ran.text();
+        let line = text.lines().find(|line| line.contains("system's loader")).unwrap_or_default();
+        report.check(format!("{case}: {line}"), words.iter().any(|word| line.contains(word)), &ran);
+    };
+    // The system may have one of its own.
+    check("nothing", ["): not found", "): ONNX Runtime 1."]);
+    fs::write(&place, "no library").unwrap();
+    check("text", ["): cannot be loaded: "; 2]);
+    shared_library(&place, "int nothing(void) { return 0; }");
+    check("another library", ["): is not ONNX Runtime"; 2]);
+    report.finish();
+}
+
 #[cfg(unix)]
 #[test]
 fn setup_says_what_it_lacks() {
