@@ -1,4 +1,4 @@
-"""The device that a program is asked to run on."""
+"""The device that a program is asked to run on, and what it trains in there."""
 
 import torch
 
@@ -19,3 +19,12 @@ def checked(name: str) -> str:
     if device.type == "cuda" and (device.index or 0) >= found:
         raise DeviceError(f"--device {name}: PyTorch {torch.__version__} sees {found} CUDA device(s) here")
     return name
+
+
+def trains_in(device: torch.device) -> torch.dtype:
+    """bfloat16 on GPUs and on CPUs that have instructions for it, else float32, which is faster than to emulate it."""
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        native = any(there for name, there in capabilities.items() if name.endswith("bf16"))
+        return torch.bfloat16 if native else torch.float32
+    return torch.bfloat16

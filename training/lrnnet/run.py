@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lrnnet import weights
 from lrnnet.config import MEAN, STD, VARIANTS
+from lrnnet.device import trains_in
 from lrnnet.losses import SegmentationLoss
 from lrnnet.model import LRNNet, WithAuxiliary
 from lrnnet.normalise import normalised
@@ -60,6 +61,7 @@ class Run:
         self, recipe: Recipe, class_weights: Tensor, device: str = "cpu", shards: int = 1, compiled: bool = False
     ) -> None:
         self.recipe, self.device, self.shard_count, self.compiled = recipe, device, shards, compiled
+        self.dtype = trains_in(torch.device(device))
         self.commit = source_commit()
         torch.manual_seed(recipe.seed)
         config = dataclasses.replace(VARIANTS[recipe.variant], classes=recipe.data.classes)
@@ -96,9 +98,9 @@ class Run:
         labelled = self.loss.labelled(labels)
 
         def loss_of(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-            with torch.autocast(torch.device(self.device).type, torch.bfloat16):
+            with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
                 # With a float32 picture the first max-pool, and through it every sum after it, would stay in float32.
-                found = model(normalised(x).bfloat16())
+                found = model(normalised(x).to(self.dtype))
             logits, *auxiliary = found if self.recipe.auxiliary else (found,)
             losses = [self.loss(each, y, labelled, len(x) / len(images)) for each in (logits, *auxiliary)]
             return losses[0] + sum(self.recipe.auxiliary * second for second in losses[1:]), logits

@@ -19,7 +19,8 @@ import lrnnet.train
 from lrnnet import weights
 from lrnnet.config import VARIANTS
 from lrnnet.model import LRNNet
-from lrnnet.run import read_checkpoint
+from lrnnet.recipe import Recipe
+from lrnnet.run import Run, read_checkpoint
 from lrnnet.schedule import Budget
 
 TRAINING = Path(__file__).parents[2]
@@ -73,6 +74,26 @@ def test_a_run_writes_weights_log_and_pictures(camvid, tmp_path, capsys) -> None
 
     assert train(*args) == 2
     assert "holds a run already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "dtype"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, torch.bfloat16),
+        ({"avx512_bf16": False, "amx_bf16": True}, torch.bfloat16),
+        ({"neon": True, "bf16": True}, torch.bfloat16),
+        ({"avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, torch.float32),
+        ({}, torch.float32),
+    ],
+)
+def test_a_cpu_without_instructions_for_bfloat16_trains_in_float32(capabilities, dtype, monkeypatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    run = Run(Recipe(), torch.ones(11))
+    seen = []
+    run.model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].dtype))
+    run.model.encoder[0].register_forward_hook(lambda _, inputs, output: seen.append(output.dtype))
+    run.step(torch.zeros(2, 16, 16, 3, dtype=torch.uint8), torch.zeros(2, 16, 16, dtype=torch.int64), Budget(images=2))
+    assert seen == [dtype, dtype]
 
 
 def test_data_of_ones_own_needs_a_recipe_and_no_code(camvid, tmp_path, capsys) -> None:
