@@ -21,10 +21,8 @@ def checked(name: str) -> str:
     return name
 
 
-def trains_in(device: torch.device) -> torch.dtype:
+def training_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 on GPUs and on CPUs that have instructions for it, else float32, which is faster than to emulate it."""
-    if device.type == "cpu":
-        capabilities = torch.cpu.get_capabilities()
-        native = any(there for name, there in capabilities.items() if name.endswith("bf16"))
-        return torch.bfloat16 if native else torch.float32
-    return torch.bfloat16
+    capabilities = torch.cpu.get_capabilities().items()
+    native = device.type != "cpu" or any(there for name, there in capabilities if "bf16" in name)
+    return torch.bfloat16 if native else torch.float32

@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lrnnet import weights
 from lrnnet.config import MEAN, STD, VARIANTS
-from lrnnet.device import trains_in
+from lrnnet.device import training_dtype
 from lrnnet.losses import SegmentationLoss
 from lrnnet.model import LRNNet, WithAuxiliary
 from lrnnet.normalise import normalised
@@ -61,7 +61,7 @@ class Run:
         self, recipe: Recipe, class_weights: Tensor, device: str = "cpu", shards: int = 1, compiled: bool = False
     ) -> None:
         self.recipe, self.device, self.shard_count, self.compiled = recipe, device, shards, compiled
-        self.dtype = trains_in(torch.device(device))
+        self.dtype = training_dtype(torch.device(device))
         self.commit = source_commit()
         torch.manual_seed(recipe.seed)
         config = dataclasses.replace(VARIANTS[recipe.variant], classes=recipe.data.classes)
