@@ -114,21 +114,29 @@ fn draw_pictures(model: &str) -> anyhow::Result<()> {
     shell::cargo(&[&run[..], &["--mask", "color", "-o", &mask, "--overlay", &overlay]].concat())
 }
 
-/// What the weights say of their training.
+/// What the weights say of their training, or of the trainings that they are the mean of.
 fn training(weights: &[u8]) -> anyhow::Result<String> {
-    let Some(said) = metadata(weights).filter(|said| said["steps"].is_string()) else {
+    let said = metadata(weights).filter(|said| said["steps"].is_string());
+    let Some(said) = said.as_ref().and_then(Json::as_object) else {
         return Ok("The weights do not say how they were trained.\n".to_owned());
     };
-    let value = |key: &str| -> anyhow::Result<Json> {
-        let text = said[key].as_str().with_context(|| format!("the weights' metadata have no `{key}`"))?;
-        serde_json::from_str(text).with_context(|| format!("the weights' metadata `{key}` is no JSON"))
+    let value = |text: &Json| serde_json::from_str::<Json>(text.as_str()?).ok();
+    let values = Json::Object(said.iter().filter_map(|(key, text)| Some((key.clone(), value(text)?))).collect());
+    let Some(trainings) = values["mean_of"].as_array() else {
+        return Ok(format!("The last training saw {}.\n", seen(&values)?));
     };
+    let each = trainings.iter().map(seen).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(format!("The weights are the mean of {} trainings' weights. One saw {}.\n", each.len(), each.join("; one saw ")))
+}
+
+/// What one training saw.
+fn seen(training: &Json) -> anyhow::Result<String> {
+    let value = |key: &str| training.get(key).with_context(|| format!("the weights' metadata have no `{key}` in JSON"));
     let (images, steps, minutes) = (value("images_seen")?, value("steps")?, value("minutes")?);
     let (seed, commit) = (&value("recipe")?["seed"], value("commit")?);
+    let commit = commit.as_str().unwrap_or("unknown");
     Ok(format!(
-        "The last training saw {images} crops in {steps} steps and {minutes} minutes, with seed {seed} and the code of \
-         commit `{}`.\n",
-        commit.as_str().unwrap_or("unknown")
+        "{images} crops in {steps} steps and {minutes} minutes, with seed {seed} and the code of commit `{commit}`"
     ))
 }
 
@@ -197,11 +205,35 @@ mod tests {
         assert!(loss(&report(0.8), &serde_json::json!({})).is_err());
     }
 
+    /// A safetensors file of nothing but its header.
+    fn file(header: &str) -> Vec<u8> {
+        [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat()
+    }
+
+    #[test]
+    fn a_mean_names_each_of_its_trainings() {
+        let one = |images: u32, seed: u32| {
+            let recipe = serde_json::json!({ "seed": seed });
+            serde_json::json!({"images_seen": images, "steps": 10, "minutes": 1.5, "recipe": recipe, "commit": "abc"})
+        };
+        let header = |trainings: &[Json]| {
+            let trainings = serde_json::json!(trainings).to_string();
+            serde_json::json!({"__metadata__": {"steps": "20", "mean_of": trainings}}).to_string()
+        };
+        assert_eq!(
+            training(&file(&header(&[one(80, 2), one(90, 3)]))).unwrap(),
+            "The weights are the mean of 2 trainings' weights. \
+             One saw 80 crops in 10 steps and 1.5 minutes, with seed 2 and the code of commit `abc`; \
+             one saw 90 crops in 10 steps and 1.5 minutes, with seed 3 and the code of commit `abc`.\n"
+        );
+        let message = training(&file(&header(&[one(80, 2), serde_json::json!({})]))).unwrap_err().to_string();
+        assert!(message.contains("no `images_seen`"), "{message}");
+    }
+
     #[test]
     fn the_training_is_what_the_weights_say() {
         let header = r#"{"__metadata__": {"images_seen": "80", "steps": "10", "minutes": "1.5",
                          "recipe": "{\"seed\": 2}", "commit": "\"abc\""}}"#;
-        let file = |header: &str| [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
         let text = training(&file(header)).unwrap();
         assert_eq!(
             text,
@@ -212,5 +244,7 @@ mod tests {
         }
         let message = training(&file(&header.replace("minutes", "hours"))).unwrap_err().to_string();
         assert!(message.contains("no `minutes`"), "{message}");
+        let message = training(&file(&header.replace(r#"\"abc\""#, "abc"))).unwrap_err().to_string();
+        assert!(message.contains("no `commit` in JSON"), "{message}");
     }
 }
