@@ -1,0 +1,169 @@
+"""`python -m lrnnet.adjust`: logit adjustment by class (compare arXiv 2007.07314), fitted on held-out streets.
+
+On streets that it has not seen, a network finds some classes too seldom and others too often. Constants that are added
+to the logits, found with weights of hold-out trainings, mend a part of that; here they go into the biases of the last
+layer of weights that have seen every street.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from lrnnet import data, recipe, weights
+from lrnnet.config import VARIANTS
+from lrnnet.data import DataError, DataSpec, Sample
+from lrnnet.figures import figures
+from lrnnet.model import LRNNet
+from lrnnet.normalise import normalised
+from lrnnet.recipe import Recipe, RecipeError
+from lrnnet.weights import WeightsError
+
+BIAS = "classifier.predict.bias"
+STRIDE = 3  # of the pixels that are fitted on, in rows and columns: neighbours say little new
+STEP, LIMIT = 0.25, 1.0  # of the offsets that are tried
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What one weight file makes of streets that it has not seen, at every `STRIDE`-th pixel that has a class."""
+
+    streets: str
+    logits: Tensor  # float32 [pixels, classes]
+    labels: Tensor  # int64 [pixels]
+    spec: DataSpec
+
+    def miou(self, offsets: Tensor) -> float:
+        """With `offsets` (`float32 [classes]`) added to the logits, 0 to 1."""
+        classes = self.spec.classes
+        found = (self.logits + offsets).argmax(1)
+        confusion = torch.bincount(self.labels * classes + found, minlength=classes**2)
+        return figures(confusion.view(classes, classes).numpy(), self.spec)["miou"]
+
+
+@torch.inference_mode()
+def held_out(streets: str, model: LRNNet, samples: list[Sample], spec: DataSpec) -> HeldOut:
+    logits, labels = [], []
+    for sample in samples:
+        label = torch.from_numpy(sample.label[::STRIDE, ::STRIDE].astype(np.int64))
+        found = model(normalised(torch.tensor(sample.image)[None]))[0, :, ::STRIDE, ::STRIDE]
+        real = label != spec.ignore
+        logits.append(found.permute(1, 2, 0)[real])
+        labels.append(label[real])
+    return HeldOut(streets, torch.cat(logits), torch.cat(labels), spec)
+
+
+def mean_miou(sets: list[HeldOut], offsets: Tensor) -> float:
+    return sum(each.miou(offsets) for each in sets) / len(sets)
+
+
+def fit(sets: list[HeldOut]) -> Tensor:
+    """`float32 [classes]`, multiples of `STEP` within `LIMIT`: coordinate ascent on the sets' mean mIoU, from zero."""
+    offsets = torch.zeros(sets[0].spec.classes)
+    best, moved = mean_miou(sets, offsets), True
+    while moved:
+        moved = False
+        for index in range(len(offsets)):
+            for step in (STEP, -STEP):
+                tried = offsets.clone()
+                tried[index] += step
+                if abs(tried[index]) <= LIMIT and (found := mean_miou(sets, tried)) > best:
+                    offsets, best, moved = tried, found, True
+    return offsets
+
+
+def unseen_streets(chosen: Recipe, path: Path) -> list[tuple[str, str]]:
+    """`(split, sequence)` of what a training by the recipe has not seen; an empty sequence is the whole split."""
+    found = [(chosen.train_split, chosen.hold_out)] if chosen.hold_out else []
+    if not set(chosen.val_split.split("+")) & set(chosen.train_split.split("+")):
+        found.append((chosen.val_split, ""))
+    if not found:
+        raise WeightsError(f"{path}: its training saw every street; expected weights of a recipe with hold_out")
+    return found
+
+
+def read_held_out(path: Path, root: Path) -> list[HeldOut]:
+    """Everything that the weights of `path` have not seen, as they see it."""
+    if not (said := weights.metadata(path).get("recipe")):
+        raise WeightsError(f"{path}: its metadata have no recipe; expected a file that lrnnet.train wrote")
+    chosen = recipe.from_dict(said, f"{path}, recipe")
+    spec = chosen.data
+    model = LRNNet(dataclasses.replace(VARIANTS[chosen.variant], classes=spec.classes)).eval()
+    weights.load(path, model)
+    sets = []
+    for split, sequence in unseen_streets(chosen, path):
+        samples = data.load(root, split, spec, size=spec.trained_size)
+        if sequence:
+            _, samples = data.split_off(samples, sequence)
+        sets.append(held_out(sequence or split, model, samples, spec))
+    return sets
+
+
+def report(sets: list[HeldOut], offsets: Tensor, share: float) -> str:
+    """What `offsets` gain on each set, and what those that are fitted on the other streets gain there."""
+    rows = ["mIoU, %     as it is   offsets of all   of the other streets"]
+    for streets in sorted({each.streets for each in sets}):
+        others = [each for each in sets if each.streets != streets]
+        crossed = share * fit(others) if others else None
+        for each in sets:
+            if each.streets == streets:
+                before = each.miou(torch.zeros_like(offsets))
+                row = f"{streets:<12}{100 * before:>8.2f}{100 * (each.miou(offsets) - before):>+17.2f}"
+                rows.append(row + ("" if crossed is None else f"{100 * (each.miou(crossed) - before):>+23.2f}"))
+    return "\n".join(rows)
+
+
+def adjusted(path: Path, offsets: Tensor, names: tuple[str, ...]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The weights of `path` with `offsets` in the last layer's biases, and their metadata, which say the offsets."""
+    tensors, said = weights.read(path), weights.metadata(path)
+    if "logit_offsets" in said:
+        raise WeightsError(f"{path}: its metadata say that logit offsets are in it already: {said['logit_offsets']}")
+    if BIAS not in tensors or tensors[BIAS].shape != offsets.shape or said.get("classes") != list(names):
+        raise WeightsError(f"{path}: expected {BIAS} of {tuple(offsets.shape)} and the held-out weights' classes")
+    tensors[BIAS] = tensors[BIAS] + offsets
+    said |= {"logit_offsets": dict(zip(names, offsets.tolist(), strict=True)), "metrics": {}}
+    return tensors, {key: json.dumps(value) for key, value in said.items()}
+
+
+def arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m lrnnet.adjust", description=__doc__.split(": ", 1)[1])
+    parser.add_argument("weights", type=Path, help="the .safetensors file to adjust")
+    parser.add_argument("--held-out", type=Path, nargs="+", required=True, help="weights of hold-out trainings")
+    parser.add_argument("--data", type=Path, required=True, help="the data set's folder")
+    parser.add_argument("--share", type=float, default=0.5, help="of the fitted offsets, 0 to 1 (default 0.5)")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="the file to write")
+    args = parser.parse_args(argv)
+    if not 0 < args.share <= 1:
+        parser.error(f"--share {args.share}: expected above 0, at most 1")
+    return args
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns the exit code: 0, or 2 for weights or data that cannot be used."""
+    args = arguments(argv)
+    try:
+        sets = [each for path in args.held_out for each in read_held_out(path, args.data)]
+        if len({each.spec for each in sets}) > 1:
+            raise WeightsError("the held-out weights are of several data sets; expected one")
+        spec = sets[0].spec
+        offsets = args.share * fit(sets)
+        tensors, metadata = adjusted(args.weights, offsets, spec.class_names)
+    except (WeightsError, DataError, RecipeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(report(sets, offsets, args.share))
+    for name, offset in zip(spec.class_names, offsets.tolist(), strict=True):
+        print(f"{name:<12}{offset:>+8.3f}")
+    weights.write_atomically(args.out, lambda temporary: safetensors.torch.save_file(tensors, temporary, metadata))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
