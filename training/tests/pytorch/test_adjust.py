@@ -71,7 +71,7 @@ def test_what_is_right_stays() -> None:
 
 
 def test_offsets_end_at_their_limit() -> None:
-    assert adjust.fit([too_seldom(1.8)]).abs().max() == adjust.LIMIT
+    assert adjust.fit([too_seldom(2.0)]).abs().max() == adjust.LIMIT
 
 
 def test_a_share_goes_into_the_biases_and_nowhere_else(tmp_path, pictures, capsys, monkeypatch) -> None:
