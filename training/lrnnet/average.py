@@ -35,6 +35,12 @@ def mean(files: list[Path]) -> dict[str, Tensor]:
     }
 
 
+def trainings(said: dict, share: float) -> list[dict]:
+    """What a file's metadata say of the trainings behind it, each with its share of the mean; a mean is of several."""
+    parts = said.get("mean_of") or [{key: said[key] for key in ("recipe", "commit", *SUMMED)}]
+    return [each | {"share": share * each.get("share", 1 / len(parts))} for each in parts]
+
+
 def described(files: list[Path]) -> dict[str, str]:
     """The metadata of the mean: what the files have in common, and the sum of what they have seen."""
     said = [weights.metadata(file) for file in files]
@@ -49,7 +55,7 @@ def described(files: list[Path]) -> dict[str, str]:
         if wrong := [key for key in told if told[key] != first[key]]:
             raise WeightsError(f"{file}: {wrong[0]} is {told[wrong[0]]!r}, in {files[0]} {first[wrong[0]]!r}")
     values = said[0] | {key: round(sum(each[key] for each in said), 1) for key in SUMMED}
-    values |= {"mean_of": [{key: each[key] for key in ("recipe", "commit", *SUMMED)} for each in said], "metrics": {}}
+    values |= {"mean_of": [part for each in said for part in trainings(each, 1 / len(said))], "metrics": {}}
     return {key: json.dumps(value) for key, value in values.items()}
 
 

@@ -123,10 +123,24 @@ fn training(weights: &[u8]) -> anyhow::Result<String> {
     let value = |text: &Json| serde_json::from_str::<Json>(text.as_str()?).ok();
     let values = Json::Object(said.iter().filter_map(|(key, text)| Some((key.clone(), value(text)?))).collect());
     let Some(trainings) = values["mean_of"].as_array() else {
-        return Ok(format!("The last training saw {}.\n", seen(&values)?));
+        return Ok(format!("The last training saw {}.\n{}", seen(&values)?, offsets(&values)));
     };
-    let each = trainings.iter().map(seen).collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(format!("The weights are the mean of {} trainings' weights. One saw {}.\n", each.len(), each.join("; one saw ")))
+    let parts = trainings.iter().map(|each| Ok(format!("one{} saw {}", share(each), seen(each)?)));
+    let each = parts.collect::<anyhow::Result<Vec<_>>>()?;
+    let (count, each) = (each.len(), each.join("; "));
+    Ok(format!("The weights are the mean of {count} trainings' weights: {each}.\n{}", offsets(&values)))
+}
+
+/// What part of a mean a training is, where its weights say so.
+fn share(training: &Json) -> String {
+    training["share"].as_f64().map_or_else(String::new, |share| format!(" ({:.0} %)", 100.0 * share))
+}
+
+/// What was added to the logits after the training, by class (`lrnnet.adjust`).
+fn offsets(weights: &Json) -> String {
+    let Some(offsets) = weights["logit_offsets"].as_object() else { return String::new() };
+    let each = offsets.iter().filter_map(|(class, offset)| Some(format!("{class} {:+}", offset.as_f64()?)));
+    format!("Added to the logits after that: {}.\n", each.collect::<Vec<_>>().join(", "))
 }
 
 /// What one training saw.
@@ -220,10 +234,12 @@ mod tests {
             let trainings = serde_json::json!(trainings).to_string();
             serde_json::json!({"__metadata__": {"steps": "20", "mean_of": trainings}}).to_string()
         };
+        let mut first = one(80, 2);
+        first["share"] = 0.25.into();
         assert_eq!(
-            training(&file(&header(&[one(80, 2), one(90, 3)]))).unwrap(),
-            "The weights are the mean of 2 trainings' weights. \
-             One saw 80 crops in 10 steps and 1.5 minutes, with seed 2 and the code of commit `abc`; \
+            training(&file(&header(&[first, one(90, 3)]))).unwrap(),
+            "The weights are the mean of 2 trainings' weights: \
+             one (25 %) saw 80 crops in 10 steps and 1.5 minutes, with seed 2 and the code of commit `abc`; \
              one saw 90 crops in 10 steps and 1.5 minutes, with seed 3 and the code of commit `abc`.\n"
         );
         let message = training(&file(&header(&[one(80, 2), serde_json::json!({})]))).unwrap_err().to_string();
@@ -239,6 +255,10 @@ mod tests {
             text,
             "The last training saw 80 crops in 10 steps and 1.5 minutes, with seed 2 and the code of commit `abc`.\n"
         );
+        let offsets = r#""logit_offsets": "{\"Sky\": 0.25, \"Road\": -0.5}""#;
+        let adjusted =
+            training(&file(&header.replacen(r#""images_seen""#, &format!(r#"{offsets}, "images_seen""#), 1)));
+        assert_eq!(adjusted.unwrap(), format!("{text}Added to the logits after that: Road -0.5, Sky +0.25.\n"));
         for silent in [file("{}"), file(r#"{"__metadata__": {"a": "1"}}"#), vec![1, 2], vec![255; 9]] {
             assert!(training(&silent).unwrap().contains("do not say"));
         }

@@ -43,6 +43,15 @@ def test_the_mean_is_that_of_every_tensor(tmp_path) -> None:
     assert [each["recipe"]["seed"] for each in said["mean_of"]] == [1, 2, 3] and said["metrics"] == {}
 
 
+def test_a_mean_of_a_mean_names_every_training_and_its_share(tmp_path) -> None:
+    first, second, third = (write(tmp_path / f"{seed}.safetensors", seed) for seed in (1, 2, 3))
+    mean, out = tmp_path / "mean.safetensors", tmp_path / "out.safetensors"
+    assert run(first, second, "-o", mean) == 0 and run(mean, third, "-o", out) == 0
+    said = weights.metadata(out)
+    assert [(each["recipe"]["seed"], each["share"]) for each in said["mean_of"]] == [(1, 0.25), (2, 0.25), (3, 0.5)]
+    assert said["images_seen"] == 240 and all(each["images_seen"] == 80 for each in said["mean_of"])
+
+
 @pytest.mark.parametrize(
     ("second", "message"),
     [
