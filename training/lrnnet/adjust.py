@@ -6,7 +6,6 @@ layer of weights that have seen every street.
 """
 
 import argparse
-import dataclasses
 import json
 import sys
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ import torch
 from torch import Tensor
 
 from lrnnet import data, recipe, weights
-from lrnnet.config import VARIANTS
 from lrnnet.data import DataError, DataSpec, Sample
 from lrnnet.figures import figures
 from lrnnet.model import LRNNet
@@ -29,6 +27,7 @@ from lrnnet.weights import WeightsError
 BIAS = "classifier.predict.bias"
 STRIDE = 3  # of the pixels that are fitted on, in rows and columns: neighbours say little new
 STEP, LIMIT = 0.25, 1.0  # of the offsets that are tried
+SHARE = 0.5  # of the fitted offsets; on other streets than they were fitted on, the whole of them gained less or lost
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def read_held_out(path: Path, root: Path) -> list[HeldOut]:
         raise WeightsError(f"{path}: its metadata have no recipe; expected a file that lrnnet.train wrote")
     chosen = recipe.from_dict(said, f"{path}, recipe")
     spec = chosen.data
-    model = LRNNet(dataclasses.replace(VARIANTS[chosen.variant], classes=spec.classes)).eval()
+    model = LRNNet(chosen.network).eval()
     weights.load(path, model)
     sets = []
     for split, sequence in unseen_streets(chosen, path):
@@ -106,17 +105,17 @@ def read_held_out(path: Path, root: Path) -> list[HeldOut]:
     return sets
 
 
-def report(sets: list[HeldOut], offsets: Tensor, share: float) -> str:
+def report(sets: list[HeldOut], offsets: Tensor) -> str:
     """What `offsets` gain on each set, and what those that are fitted on the other streets gain there."""
+    others = {name: [each for each in sets if each.streets != name] for name in {each.streets for each in sets}}
+    crossed = {name: SHARE * fit(rest) for name, rest in others.items() if rest}
     rows = ["mIoU, %     as it is   offsets of all   of the other streets"]
-    for streets in sorted({each.streets for each in sets}):
-        others = [each for each in sets if each.streets != streets]
-        crossed = share * fit(others) if others else None
-        for each in sets:
-            if each.streets == streets:
-                before = each.miou(torch.zeros_like(offsets))
-                row = f"{streets:<12}{100 * before:>8.2f}{100 * (each.miou(offsets) - before):>+17.2f}"
-                rows.append(row + ("" if crossed is None else f"{100 * (each.miou(crossed) - before):>+23.2f}"))
+    for each in sorted(sets, key=lambda each: each.streets):
+        before = each.miou(torch.zeros_like(offsets))
+        row = f"{each.streets:<12}{100 * before:>8.2f}{100 * (each.miou(offsets) - before):>+17.2f}"
+        if each.streets in crossed:
+            row += f"{100 * (each.miou(crossed[each.streets]) - before):>+23.2f}"
+        rows.append(row)
     return "\n".join(rows)
 
 
@@ -137,12 +136,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("weights", type=Path, help="the .safetensors file to adjust")
     parser.add_argument("--held-out", type=Path, nargs="+", required=True, help="weights of hold-out trainings")
     parser.add_argument("--data", type=Path, required=True, help="the data set's folder")
-    parser.add_argument("--share", type=float, default=0.5, help="of the fitted offsets, 0 to 1 (default 0.5)")
     parser.add_argument("-o", "--out", type=Path, required=True, help="the file to write")
-    args = parser.parse_args(argv)
-    if not 0 < args.share <= 1:
-        parser.error(f"--share {args.share}: expected above 0, at most 1")
-    return args
+    return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -153,12 +148,12 @@ def main(argv: list[str] | None = None) -> int:
         if len({each.spec for each in sets}) > 1:
             raise WeightsError("the held-out weights are of several data sets; expected one")
         spec = sets[0].spec
-        offsets = args.share * fit(sets)
+        offsets = SHARE * fit(sets)
         tensors, metadata = adjusted(args.weights, offsets, spec.class_names)
     except (WeightsError, DataError, RecipeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(report(sets, offsets, args.share))
+    print(report(sets, offsets))
     for name, offset in zip(spec.class_names, offsets.tolist(), strict=True):
         print(f"{name:<12}{offset:>+8.3f}")
     weights.write_atomically(args.out, lambda temporary: safetensors.torch.save_file(tensors, temporary, metadata))

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model
 from pydantic.dataclasses import dataclass
 
 from lrnnet.augment import AugmentConfig
-from lrnnet.config import VARIANTS
+from lrnnet.config import VARIANTS, Config
 from lrnnet.data import CAMVID, SPECS, STRICT, DataSpec
 
 Side = Annotated[int, Field(gt=0, multiple_of=8)]
@@ -65,6 +65,11 @@ class Recipe:
     auxiliary: Annotated[float, Field(ge=0)] = 0.0  # weight of the loss of a second classifier, on stage 2
     sequence_balance: Share = 0.0  # 0: every picture alike; 1: every sequence alike
     augment: AugmentConfig = AugmentConfig()
+
+    @property
+    def network(self) -> Config:
+        """The variant, with the classes of the data."""
+        return dataclasses.replace(VARIANTS[self.variant], classes=self.data.classes)
 
     @model_validator(mode="after")
     def check(self) -> Self:

@@ -1,6 +1,5 @@
 """One training run: the model, its average and its optimizer, and the checkpoint that holds them."""
 
-import dataclasses
 import json
 import pickle
 import subprocess
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lrnnet import weights
-from lrnnet.config import MEAN, STD, VARIANTS
+from lrnnet.config import MEAN, STD
 from lrnnet.device import training_dtype
 from lrnnet.losses import SegmentationLoss
 from lrnnet.model import LRNNet, WithAuxiliary
@@ -64,8 +63,7 @@ class Run:
         self.dtype = training_dtype(torch.device(device))
         self.commit = source_commit()
         torch.manual_seed(recipe.seed)
-        config = dataclasses.replace(VARIANTS[recipe.variant], classes=recipe.data.classes)
-        self.model = LRNNet(config, recipe.dropout).to(device)
+        self.model = LRNNet(recipe.network, recipe.dropout).to(device)
         if device != "cpu":  # on a CPU the plain layout was measured faster
             self.model = self.model.to(memory_format=torch.channels_last)
         if self.model.svn is not None:

@@ -12,7 +12,6 @@ from safetensors.torch import load_file
 
 from lrnnet import adjust, weights
 from lrnnet.adjust import HeldOut
-from lrnnet.config import VARIANTS
 from lrnnet.data import CAMVID
 from lrnnet.model import LRNNet
 from lrnnet.recipe import Recipe, to_dict
@@ -36,8 +35,7 @@ def too_seldom(by: float, index: int = 1) -> HeldOut:
 def write(path, chosen: Recipe, seed: int = 1, **more):
     torch.manual_seed(seed)
     said = {"recipe": to_dict(chosen), "classes": SPEC.class_names, "metrics": {"miou": 0.5}} | more
-    model = LRNNet(dataclasses.replace(VARIANTS[chosen.variant], classes=chosen.data.classes))
-    weights.save(path, model, {key: json.dumps(value) for key, value in said.items()})
+    weights.save(path, LRNNet(chosen.network), {key: json.dumps(value) for key, value in said.items()})
     return path
 
 
@@ -74,11 +72,11 @@ def test_offsets_end_at_their_limit() -> None:
     assert adjust.fit([too_seldom(2.0)]).abs().max() == adjust.LIMIT
 
 
-def test_a_share_goes_into_the_biases_and_nowhere_else(tmp_path, pictures, capsys, monkeypatch) -> None:
+def test_half_of_them_goes_into_the_biases_and_nowhere_else(tmp_path, pictures, capsys, monkeypatch) -> None:
     monkeypatch.setattr(adjust, "fit", lambda sets: torch.tensor([0.5, -0.25, 0.0]))
     seen = write(tmp_path / "seen.safetensors", Recipe(data=SPEC, variant="a"), 2)
     held, out = write(tmp_path / "held.safetensors", HELD), tmp_path / "out.safetensors"
-    assert run(seen, "--held-out", held, "--data", pictures, "--share", 0.5, "-o", out) == 0
+    assert run(seen, "--held-out", held, "--data", pictures, "-o", out) == 0
     before, after = load_file(seen), load_file(out)
     assert before.keys() == after.keys()
     changed = {name: after[name] - before[name] for name in before if not torch.equal(before[name], after[name])}
