@@ -22,9 +22,8 @@ from lrnnet.figures import figures
 from lrnnet.model import LRNNet
 from lrnnet.normalise import normalised
 from lrnnet.recipe import Recipe, RecipeError
-from lrnnet.weights import WeightsError
+from lrnnet.weights import BIAS, OFFSETS, WeightsError
 
-BIAS = "classifier.predict.bias"
 STRIDE = 3  # of the pixels that are fitted on, in rows and columns: neighbours say little new
 STEP, LIMIT = 0.25, 1.0  # of the offsets that are tried
 SHARE = 0.5  # of the fitted offsets; on other streets than they were fitted on, the whole of them gained less or lost
@@ -120,14 +119,15 @@ def report(sets: list[HeldOut], offsets: Tensor) -> str:
 
 
 def adjusted(path: Path, offsets: Tensor, names: tuple[str, ...]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The weights of `path` with `offsets` in the last layer's biases, and their metadata, which say the offsets."""
-    tensors, said = weights.read(path), weights.metadata(path)
-    if "logit_offsets" in said:
-        raise WeightsError(f"{path}: its metadata say that logit offsets are in it already: {said['logit_offsets']}")
+    """The weights of `path` with `offsets` in the last layer's biases, and their metadata, which say the offsets.
+
+    What was added before is taken off first.
+    """
+    tensors, said = weights.as_trained(path)
     if BIAS not in tensors or tensors[BIAS].shape != offsets.shape or said.get("classes") != list(names):
         raise WeightsError(f"{path}: expected {BIAS} of {tuple(offsets.shape)} and the held-out weights' classes")
     tensors[BIAS] = tensors[BIAS] + offsets
-    said |= {"logit_offsets": dict(zip(names, offsets.tolist(), strict=True)), "metrics": {}}
+    said |= {OFFSETS: dict(zip(names, offsets.tolist(), strict=True)), "metrics": {}}
     return tensors, {key: json.dumps(value) for key, value in said.items()}
 
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import safetensors.torch
@@ -23,9 +24,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def mean(files: list[Path]) -> dict[str, Tensor]:
-    """Every tensor's mean over the files, BN's statistics included; summed in float64."""
-    states = [weights.read(file) for file in files]
+def mean(files: Sequence[Path], states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Every tensor's mean over the files' states, BN's statistics included; summed in float64."""
     for file, state in zip(files, states, strict=True):
         if {n: t.shape for n, t in state.items()} != {n: t.shape for n, t in states[0].items()}:
             raise WeightsError(f"{file}: other tensors than in {files[0]}; expected weights of one network")
@@ -41,9 +41,8 @@ def trainings(said: dict, share: float) -> list[dict]:
     return [each | {"share": share * each.get("share", 1 / len(parts))} for each in parts]
 
 
-def described(files: list[Path]) -> dict[str, str]:
-    """The metadata of the mean: what the files have in common, and the sum of what they have seen."""
-    said = [weights.metadata(file) for file in files]
+def described(files: Sequence[Path], said: Sequence[dict]) -> dict[str, str]:
+    """The metadata of the mean: what the files' metadata have in common, and the sum of what they have seen."""
     for file, each in zip(files, said, strict=True):
         if lacking := [key for key in (*SAME, *SUMMED, "recipe", "commit") if key not in each]:
             raise WeightsError(
@@ -63,7 +62,8 @@ def main(argv: list[str] | None = None) -> int:
     """Returns the exit code: 0, or 2 for files that cannot be averaged."""
     args = arguments(argv)
     try:
-        metadata, tensors = described(args.weights), mean(args.weights)
+        states, said = zip(*map(weights.as_trained, args.weights), strict=True)
+        metadata, tensors = described(args.weights, said), mean(args.weights, states)
     except WeightsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

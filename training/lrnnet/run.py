@@ -84,7 +84,8 @@ class Run:
         self.optimizer = make_optimizer(self.trained, self.recipe)
 
     def warm_start(self, path: Path) -> None:
-        weights.load(path, self.model)
+        tensors, _ = weights.as_trained(path)
+        weights.fill(self.model, tensors, path)
         self.start_training_state()
 
     def step(self, images: Tensor, labels: Tensor, budget: Budget) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,9 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+BIAS = "classifier.predict.bias"  # of the last layer, where constants are added to the logits
+OFFSETS = "logit_offsets"  # the metadata that say them, by class
+
 
 class WeightsError(Exception):
     """A weight file that does not fit; the message names the file and the tensors."""
@@ -68,9 +71,29 @@ def read(path: Path) -> dict[str, Tensor]:
     return {name: tensor.to(torch.float32) for name, tensor in found.items()}
 
 
+def as_trained(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and metadata as training left them: without the constants that `lrnnet.adjust` has added."""
+    tensors, said = read(path), metadata(path)
+    if OFFSETS not in said:
+        return tensors, said
+    offsets, classes = said.pop(OFFSETS), said.get("classes")
+    try:
+        added = torch.tensor([float(offsets[name]) for name in classes])
+        tensors[BIAS] = tensors[BIAS] - added.reshape(tensors[BIAS].shape)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(
+            f"{path}: {OFFSETS} in its metadata are {offsets!r}; expected a number for each of the classes {classes}"
+        ) from error
+    return tensors, said
+
+
 def load(path: Path, model: nn.Module) -> None:
     """Fill `model` from a `.safetensors` file, every tensor and no other."""
-    found = read(path)
+    fill(model, read(path), path)
+
+
+def fill(model: nn.Module, found: dict[str, Tensor], path: Path) -> None:
+    """Fill `model` with what was read from `path`, every tensor and no other."""
     wanted = contract(model.state_dict())
     problems = [f"missing {name}" for name in wanted.keys() - found.keys()]
     problems += [f"unexpected {name}" for name in found.keys() - wanted.keys()]

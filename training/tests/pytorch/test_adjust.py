@@ -80,13 +80,21 @@ def test_half_of_them_goes_into_the_biases_and_nowhere_else(tmp_path, pictures, 
     before, after = load_file(seen), load_file(out)
     assert before.keys() == after.keys()
     changed = {name: after[name] - before[name] for name in before if not torch.equal(before[name], after[name])}
-    assert changed.keys() == {adjust.BIAS}
-    assert torch.allclose(changed[adjust.BIAS], torch.tensor([0.25, -0.125, 0.0]), atol=1e-6)
+    assert changed.keys() == {weights.BIAS}
+    assert torch.allclose(changed[weights.BIAS], torch.tensor([0.25, -0.125, 0.0]), atol=1e-6)
     said = weights.metadata(out)
     assert said["logit_offsets"] == {"a": 0.25, "b": -0.125, "c": 0.0} and said["metrics"] == {}
     assert said["recipe"] == weights.metadata(seen)["recipe"]
     printed = capsys.readouterr().out
     assert re.search(r"^two .*^val ", printed, re.M | re.S) and "one" not in printed
+
+    tensors, said = weights.as_trained(out)
+    assert said == weights.metadata(seen) | {"metrics": {}}
+    assert all(torch.allclose(tensors[name], before[name], atol=1e-6) for name in before)
+    again = tmp_path / "again.safetensors"
+    assert run(out, "--held-out", held, "--data", pictures, "-o", again) == 0
+    assert weights.metadata(again) == weights.metadata(out)
+    assert torch.allclose(load_file(again)[weights.BIAS], after[weights.BIAS], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +114,9 @@ def test_weights_that_hold_nothing_out_are_refused(tmp_path, pictures, capsys, c
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"logit_offsets": {"a": 0.5}}, "seen.safetensors: its metadata say that logit offsets are in it already"),
+        ({"logit_offsets": {"a": 0.5}}, "seen.safetensors: logit_offsets in its metadata are {'a': 0.5}; expected"),
+        ({"logit_offsets": [0.5, 0.5, 0.5]}, "seen.safetensors: logit_offsets in its metadata are [0.5, 0.5, 0.5]"),
+        ({"logit_offsets": {"d": 0.5}, "classes": ["d"]}, "expected a number for each of the classes ['d']"),
         ({"classes": ["a", "b", "d"]}, "seen.safetensors: expected classifier.predict.bias of "),
     ],
 )

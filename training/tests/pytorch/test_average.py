@@ -52,6 +52,15 @@ def test_a_mean_of_a_mean_names_every_training_and_its_share(tmp_path) -> None:
     assert said["images_seen"] == 240 and all(each["images_seen"] == 80 for each in said["mean_of"])
 
 
+def test_constants_in_the_logits_are_not_averaged(tmp_path) -> None:
+    offsets = {"classes": ["x"] * 11, "logit_offsets": {"x": 0.5}}
+    plain, adjusted = (write(tmp_path / f"{name}.safetensors", 1, **more) for name, more in (("p", {}), ("a", offsets)))
+    out = tmp_path / "mean.safetensors"
+    assert run(adjusted, adjusted, "-o", out) == 0
+    assert "logit_offsets" not in weights.metadata(out)
+    assert torch.allclose(load_file(out)[weights.BIAS], load_file(plain)[weights.BIAS] - 0.5, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("second", "message"),
     [

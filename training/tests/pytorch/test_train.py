@@ -18,6 +18,7 @@ import lrnnet.evaluate
 import lrnnet.train
 from lrnnet import weights
 from lrnnet.config import VARIANTS
+from lrnnet.data import CAMVID
 from lrnnet.model import LRNNet
 from lrnnet.recipe import Recipe
 from lrnnet.run import Run, read_checkpoint
@@ -173,6 +174,15 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(camvid, tmp_path, mo
     whole, parts = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "parts"))
     differing = [name for name, tensor in whole.items() if not torch.equal(tensor, parts[name])]
     assert not differing and whole.keys() == weights.contract(LRNNet(VARIANTS["c"]).state_dict()).keys()
+
+
+def test_training_starts_without_constants_in_the_logits(tmp_path) -> None:
+    start, model = tmp_path / "adjusted.safetensors", LRNNet(VARIANTS["c"])
+    said = {"classes": CAMVID.class_names, weights.OFFSETS: dict.fromkeys(CAMVID.class_names, 0.5)}
+    weights.save(start, model, {key: json.dumps(value) for key, value in said.items()})
+    run = Run(Recipe(), torch.ones(11))
+    run.warm_start(start)
+    assert torch.allclose(run.model.classifier.predict.bias, model.classifier.predict.bias - 0.5, atol=1e-6)
 
 
 def test_a_sequence_is_held_out_and_stays_so(camvid, tmp_path, capsys) -> None:
