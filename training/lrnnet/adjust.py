@@ -118,17 +118,13 @@ def report(sets: list[HeldOut], offsets: Tensor) -> str:
     return "\n".join(rows)
 
 
-def adjusted(path: Path, offsets: Tensor, names: tuple[str, ...]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The weights of `path` with `offsets` in the last layer's biases, and their metadata, which say the offsets.
-
-    What was added before is taken off first.
-    """
+def read_weights(path: Path, spec: DataSpec) -> tuple[dict[str, Tensor], dict]:
+    """Tensors, without what was added before, and metadata of the weights to adjust, which are for the same classes."""
     tensors, said = weights.as_trained(path)
-    if BIAS not in tensors or tensors[BIAS].shape != offsets.shape or said.get("classes") != list(names):
-        raise WeightsError(f"{path}: expected {BIAS} of {tuple(offsets.shape)} and the held-out weights' classes")
-    tensors[BIAS] = tensors[BIAS] + offsets
-    said |= {OFFSETS: dict(zip(names, offsets.tolist(), strict=True)), "metrics": {}}
-    return tensors, {key: json.dumps(value) for key, value in said.items()}
+    shape = (spec.classes,)
+    if BIAS not in tensors or tensors[BIAS].shape != shape or said.get("classes") != list(spec.class_names):
+        raise WeightsError(f"{path}: expected {BIAS} of {shape} and the held-out weights' classes")
+    return tensors, said
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -148,14 +144,18 @@ def main(argv: list[str] | None = None) -> int:
         if len({each.spec for each in sets}) > 1:
             raise WeightsError("the held-out weights are of several data sets; expected one")
         spec = sets[0].spec
-        offsets = SHARE * fit(sets)
-        tensors, metadata = adjusted(args.weights, offsets, spec.class_names)
+        tensors, said = read_weights(args.weights, spec)
     except (WeightsError, DataError, RecipeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    offsets = SHARE * fit(sets)
+    by_class = dict(zip(spec.class_names, offsets.tolist(), strict=True))
     print(report(sets, offsets))
-    for name, offset in zip(spec.class_names, offsets.tolist(), strict=True):
+    for name, offset in by_class.items():
         print(f"{name:<12}{offset:>+8.3f}")
+    tensors[BIAS] = tensors[BIAS] + offsets
+    said |= {OFFSETS: by_class, "metrics": {}}
+    metadata = {key: json.dumps(value) for key, value in said.items()}
     weights.write_atomically(args.out, lambda temporary: safetensors.torch.save_file(tensors, temporary, metadata))
     return 0
 
