@@ -133,7 +133,7 @@ fn training(weights: &[u8]) -> anyhow::Result<String> {
 
 /// What part of a mean a training is, where its weights say so.
 fn share(training: &Json) -> String {
-    training["share"].as_f64().map_or_else(String::new, |share| format!(" ({} %)", (1000.0 * share).round() / 10.0))
+    training["share"].as_f64().map_or_else(String::new, |share| format!(" ({} %)", (10_000.0 * share).round() / 100.0))
 }
 
 /// What was added to the logits after the training, by class (`lrnnet.adjust`).
@@ -235,11 +235,11 @@ mod tests {
             serde_json::json!({"__metadata__": {"steps": "20", "mean_of": trainings}}).to_string()
         };
         let mut first = one(80, 2);
-        first["share"] = 0.125.into();
+        first["share"] = 0.0625.into();
         assert_eq!(
             training(&file(&header(&[first, one(90, 3)]))).unwrap(),
             "The weights are the mean of 2 trainings' weights: \
-             one (12.5 %) saw 80 crops in 10 steps and 1.5 minutes, with seed 2 and the code of commit `abc`; \
+             one (6.25 %) saw 80 crops in 10 steps and 1.5 minutes, with seed 2 and the code of commit `abc`; \
              one saw 90 crops in 10 steps and 1.5 minutes, with seed 3 and the code of commit `abc`.\n"
         );
         let message = training(&file(&header(&[one(80, 2), serde_json::json!({})]))).unwrap_err().to_string();
